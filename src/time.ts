@@ -1,0 +1,53 @@
+declare const unit: unique symbol
+
+/** Microseconds since 1970-01-01T00:00:00Z: what PostgreSQL's timestamptz holds, exactly. */
+export type Micros = bigint & { readonly [unit]: 'micros' }
+
+/** The only place that asks the time. Rules take `now` and never ask for it. */
+export type Clock = Readonly<{ now: () => Micros }>
+
+export const MILLISECOND = 1_000n
+export const SECOND = 1_000_000n
+export const MINUTE = 60n * SECOND
+export const HOUR = 60n * MINUTE
+export const DAY = 24n * HOUR
+
+/** The machine's clock. It may step backwards: what needs an order takes it from the ledger. */
+export const systemClock: Clock = {
+  now: () => (BigInt(Date.now()) * MILLISECOND) as Micros,
+}
+
+export function after(start: Micros, span: bigint): Micros {
+  return (start + span) as Micros
+}
+
+export function fromDate(date: Date): Micros {
+  return (BigInt(date.getTime()) * MILLISECOND) as Micros
+}
+
+/** For libraries that take a Date: whole milliseconds, rounded down. */
+export function toDate(at: Micros): Date {
+  return new Date(Number(at / MILLISECOND))
+}
+
+/** RFC 3339 in UTC, always with six decimals, so that texts sort as times do. */
+export function printTime(at: Micros): string {
+  const fraction = (at % SECOND).toString().padStart(6, '0')
+  return `${toDate(at).toISOString().slice(0, 19)}.${fraction}Z`
+}
+
+const rfc3339 = /^(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2})$/
+
+/** Reads an RFC 3339 time, to the microsecond; finer digits are cut. `null` when it is none. */
+export function parseTime(text: string): Micros | null {
+  const parts = rfc3339.exec(text)
+  if (!parts) return null
+  const [, date = '', time = '', fraction = '', zone = ''] = parts
+  const milliseconds = Date.parse(`${date}T${time}${zone.toUpperCase()}`)
+  const day = new Date(`${date}T00:00:00Z`)
+  // Date.parse rolls 30 February over to March: a date must come back as it went in.
+  if (Number.isNaN(milliseconds) || Number.isNaN(day.getTime())) return null
+  if (day.toISOString().slice(0, 10) !== date) return null
+  const micros = BigInt(fraction.slice(0, 6).padEnd(6, '0'))
+  return (BigInt(milliseconds) * MILLISECOND + micros) as Micros
+}
