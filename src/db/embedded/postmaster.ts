@@ -1,0 +1,229 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import {
+  copyFile,
+  open,
+  readFile,
+  readlink,
+  realpath,
+  stat,
+  truncate,
+  unlink,
+} from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client } from 'pg'
+import { StartRefused } from '../../errors.ts'
+import { type Places, type Secrets, settings, superuserUrl } from './cluster.ts'
+import { type Identity, run } from './identity.ts'
+import type { Programs } from './programs.ts'
+
+/** A fast shutdown may take this long; after it an immediate one, which the next start recovers. */
+const FAST_STOP_S = 4
+/** Recovery after a crash replays at most `max_wal_size` of log. */
+const READY_TIMEOUT_MS = 300_000
+const READY_POLL_MS = 50
+const ORPHAN_FAST_MS = 10_000
+const ORPHAN_IMMEDIATE_MS = 5_000
+const LOG_LIMIT_BYTES = 16 * 1024 * 1024
+const LOG_TAIL_BYTES = 2_000
+
+/**
+ * Runs PostgreSQL and stops it as soon as descriptor 3 comes to its end: when the process that
+ * holds the other end closes it or dies, be it by SIGKILL. Exits as PostgreSQL does.
+ */
+const guardian = `
+"$@" 3<&- </dev/null &
+postgres=$!
+{
+  read -r _ <&3
+  kill -INT "$postgres"
+  waited=0
+  while [ "$waited" -lt ${FAST_STOP_S} ] && kill -0 "$postgres"; do
+    sleep 1
+    waited=$((waited + 1))
+  done
+  kill -QUIT "$postgres"
+} 2>/dev/null &
+watcher=$!
+wait "$postgres"
+code=$?
+kill "$watcher" 2>/dev/null
+exit "$code"
+`
+
+export type Postmaster = Readonly<{
+  alive(): boolean
+  /** Settles when PostgreSQL has ended, however that came about. */
+  ended: Promise<void>
+  /** Asks PostgreSQL to end. See FAST_STOP_S. */
+  end(): void
+}>
+
+export type PostmasterParts = Readonly<{
+  places: Places
+  programs: Programs
+  identity: Identity
+  extraSettings: Readonly<Record<string, string>>
+}>
+
+/** Starts PostgreSQL. It is not yet ready to answer: see `untilReady`. */
+export async function startPostmaster(
+  { places, programs, identity, extraSettings }: PostmasterParts,
+  port: number,
+): Promise<Postmaster> {
+  const options = Object.entries({ ...settings, ...extraSettings, port: String(port) })
+  const command = [
+    ...identity.prefix,
+    'sh',
+    '-c',
+    guardian,
+    'sh',
+    programs.postgres,
+    `-D${places.cluster}`,
+    ...options.flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+  ]
+  const [program = '', ...args] = command
+  const log = await open(places.log, 'a', 0o600)
+  try {
+    const child = spawn(program, args, {
+      cwd: '/',
+      env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', TZ: 'UTC' },
+      stdio: ['ignore', log.fd, log.fd, 'pipe'],
+      detached: true, // a session of its own: Ctrl-C in the terminal is for us to handle
+    })
+    return asPostmaster(child)
+  } finally {
+    await log.close()
+  }
+}
+
+function asPostmaster(child: ChildProcess): Postmaster {
+  const lifeline = child.stdio[3] as Writable
+  // The other end may close first. That is the end of the child, which `ended` tells.
+  lifeline.on('error', () => undefined)
+  let alive = true
+  const ended = new Promise<void>((resolve) => {
+    const onEnd = (): void => {
+      alive = false
+      resolve()
+    }
+    child.once('exit', onEnd)
+    child.once('error', onEnd)
+  })
+  return { alive: () => alive, ended, end: () => lifeline.destroy() }
+}
+
+/**
+ * Waits until PostgreSQL answers.
+ * @throws StartRefused when it ended before; the message holds the end of its log.
+ */
+export async function untilReady(
+  postmaster: Postmaster,
+  places: Places,
+  secrets: Secrets,
+): Promise<void> {
+  const deadline = performance.now() + READY_TIMEOUT_MS
+  while (postmaster.alive() && performance.now() < deadline) {
+    if (await answers(secrets)) return
+    await Promise.race([sleep(READY_POLL_MS), postmaster.ended])
+  }
+  await stopPostmaster(postmaster)
+  throw new StartRefused(
+    `PostgreSQL did not start. The end of ${places.log}:\n${await logTail(places)}`,
+  )
+}
+
+export async function stopPostmaster(postmaster: Postmaster): Promise<void> {
+  postmaster.end()
+  await postmaster.ended
+}
+
+async function answers(secrets: Secrets): Promise<boolean> {
+  const client = new Client({
+    connectionString: superuserUrl(secrets),
+    connectionTimeoutMillis: READY_TIMEOUT_MS,
+  })
+  client.on('error', () => undefined) // told by the query below
+  try {
+    await client.connect()
+    await client.query('select 1')
+    return true
+  } catch {
+    return false // not yet: whether it ever will is seen by whether it lives
+  } finally {
+    await client.end()
+  }
+}
+
+/**
+ * Ends a PostgreSQL that outlived its owner: it is on its way down, and this waits for that. Only
+ * for the holder of the data directory's claim.
+ */
+export async function endOrphan(places: Places): Promise<void> {
+  const pid = await postmasterPid(places)
+  if (pid === null) return
+  if (!(await isPostmaster(pid, places))) {
+    // The number of a PostgreSQL that is dead, now another program's. PostgreSQL would refuse.
+    await unlink(join(places.cluster, 'postmaster.pid'))
+    return
+  }
+  const steps = [
+    ['SIGINT', ORPHAN_FAST_MS],
+    ['SIGQUIT', ORPHAN_IMMEDIATE_MS],
+  ] as const
+  for (const [signal, patienceMs] of steps) {
+    sendSignal(pid, signal)
+    const deadline = performance.now() + patienceMs
+    while (performance.now() < deadline) {
+      if (!(await isPostmaster(pid, places))) return
+      await sleep(READY_POLL_MS)
+    }
+  }
+  throw new StartRefused(
+    `A PostgreSQL from an earlier start, process ${pid}, still runs in ${places.cluster} and ` +
+      `does not stop. End it with \`kill -9 ${pid}\` and start again.`,
+  )
+}
+
+/** The process id that PostgreSQL left in its lock file, alive or not. */
+export async function postmasterPid(places: Places): Promise<number | null> {
+  const file = join(places.cluster, 'postmaster.pid')
+  if ((await stat(file, { throwIfNoEntry: false })) === undefined) return null
+  const pid = Number.parseInt((await readFile(file, 'utf8')).split('\n')[0] ?? '', 10)
+  return pid > 0 ? pid : null
+}
+
+async function isPostmaster(pid: number, places: Places): Promise<boolean> {
+  if (process.platform !== 'linux') {
+    const { output } = await run(['ps', '-o', 'command=', '-p', String(pid)], {})
+    return output.includes('postgres') && output.includes(places.cluster)
+  }
+  try {
+    return (await readlink(`/proc/${pid}/cwd`)) === (await realpath(places.cluster))
+  } catch {
+    return false // no such process, or one that is not ours to look at
+  }
+}
+
+function sendSignal(pid: number, signal: 'SIGINT' | 'SIGQUIT'): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+  }
+}
+
+/** Keeps the log below its limit: what is over goes to one older file. */
+export async function boundLog(places: Places): Promise<void> {
+  const log = await stat(places.log, { throwIfNoEntry: false })
+  if (log === undefined || log.size < LOG_LIMIT_BYTES) return
+  // PostgreSQL holds the file open to append, so it is emptied rather than moved away.
+  await copyFile(places.log, `${places.log}.1`)
+  await truncate(places.log)
+}
+
+async function logTail(places: Places): Promise<string> {
+  const text = await readFile(places.log, 'utf8')
+  return text.slice(-LOG_TAIL_BYTES).trim()
+}

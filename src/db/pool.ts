@@ -1,0 +1,227 @@
+import { channel } from 'node:diagnostics_channel'
+import { Client, Pool as PgPool } from 'pg'
+import type { ClientBase, ClientConfig, QueryResult, QueryResultRow } from 'pg'
+import { AppError } from '../errors.ts'
+import { toAppError } from './errors.ts'
+import type { Queryable, Statement } from './query.ts'
+import { columnTypes } from './types.ts'
+
+/** Publishes `{ event: 'connection_lost', error }` for connections that broke while idle. */
+const databaseChannel = channel('farthing:database.event')
+
+/** How long a caller waits for a connection before the database counts as unavailable. */
+const CONNECT_TIMEOUT_MS = 3_000
+/** The server ends a slow statement itself; this much later we stop to believe that it lives. */
+const ANSWER_GRACE_MS = 1_000
+/** Frees the locks of a process that was paused in the middle of a transaction. */
+const IDLE_IN_TRANSACTION_MS = 10_000
+const KEEP_ALIVE_MS = 10_000
+const IDLE_MS = 60_000
+/** Callers that may wait for a connection, for each connection that the pool may have. */
+const WAITING_PER_CONNECTION = 50
+
+export type PoolOptions = Readonly<{
+  url: string
+  max: number
+  statementTimeoutMs: number
+  applicationName: string
+}>
+
+/** A connection out of the pool. Give it back, or destroy it, exactly once. */
+export type Lent = Queryable &
+  Readonly<{
+    /** How many warnings the server sent so far. */
+    warnings(): number
+    giveBack(): void
+    /** Closes the connection. The server rolls back what it had open. */
+    destroy(): void
+  }>
+
+export type Pool = Queryable &
+  Readonly<{
+    lend(): Promise<Lent>
+    counts(): { total: number; idle: number; waiting: number }
+    /** Closes it as soon as every connection was given back. */
+    end(): Promise<void>
+  }>
+
+/**
+ * A pool whose errors have names: see `toAppError`. A connection on which a statement failed is
+ * closed, not used again.
+ *
+ * @throws AppError `database_unavailable` when no connection can be had within 3 s,
+ * `overloaded` when too many callers wait for one already. So do all its queries.
+ */
+export function openPool(options: PoolOptions): Pool {
+  const pool = new PgPool({
+    ...clientConfig(options),
+    max: options.max,
+    idleTimeoutMillis: IDLE_MS,
+    // The pool waits for it, although its type does not say so.
+    // oxlint-disable-next-line typescript/no-misused-promises
+    onConnect: async (client) => await prepareSession(client, options.statementTimeoutMs),
+  })
+  pool.on('error', reportLoss)
+  const mostWaiting = options.max * WAITING_PER_CONNECTION
+
+  function refuseWhenCrowded(): void {
+    if (pool.waitingCount >= mostWaiting) throw new AppError('overloaded')
+  }
+
+  async function query<R extends QueryResultRow>(
+    statement: Statement | string,
+    values: readonly unknown[] = [],
+  ): Promise<QueryResult<R>> {
+    refuseWhenCrowded()
+    return await named(pool.query<R>(asQuery(statement, values)))
+  }
+
+  async function lend(): Promise<Lent> {
+    refuseWhenCrowded()
+    const client = await named(pool.connect())
+    client.on('error', reportLoss)
+    const warnings = countWarnings(client)
+    const giveUp = (broken: boolean): void => {
+      client.removeAllListeners('notice')
+      client.release(broken)
+      client.removeListener('error', reportLoss)
+    }
+    return {
+      query: queryOn(client),
+      warnings,
+      giveBack: () => giveUp(false),
+      destroy: () => giveUp(true),
+    }
+  }
+
+  return {
+    query,
+    lend,
+    counts: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+    end: async () => await pool.end(),
+  }
+}
+
+export type LedgerConnection = Queryable &
+  Readonly<{
+    /** False for ever after the connection broke or was closed. */
+    usable(): boolean
+    /** How many warnings the server sent so far. */
+    warnings(): number
+    /** Closes it at once. The server rolls back what it had open. */
+    destroy(): void
+    /** Closes it when all that was sent has been answered. */
+    close(): Promise<void>
+  }>
+
+export type LedgerConnectionOptions = Readonly<{
+  url: string
+  statementTimeoutMs: number
+  lockTimeoutMs: number
+  applicationName: string
+}>
+
+/**
+ * One connection for one batch at a time. Queries are pipelined: those that do not wait for each
+ * other's answer leave in one packet. A statement that fails does not stop the ones behind it,
+ * except that inside a transaction they fail too.
+ *
+ * @throws AppError `database_unavailable`
+ */
+export async function connectLedger(options: LedgerConnectionOptions): Promise<LedgerConnection> {
+  const client = new Client({ ...clientConfig(options), pipeline: true })
+  const warnings = countWarnings(client)
+  let usable = true
+  client.on('error', (error: Error) => {
+    usable = false
+    reportLoss(error)
+  })
+  client.on('end', () => {
+    usable = false
+  })
+  try {
+    await named(client.connect())
+    await named(prepareSession(client, options.statementTimeoutMs, options.lockTimeoutMs))
+  } catch (error) {
+    client.connection.stream.destroy()
+    throw error
+  }
+  return {
+    query: queryOn(client),
+    usable: () => usable,
+    warnings,
+    destroy: () => {
+      usable = false
+      client.connection.stream.destroy()
+    },
+    close: async () => {
+      usable = false
+      await client.end()
+    },
+  }
+}
+
+function clientConfig(options: {
+  url: string
+  statementTimeoutMs: number
+  applicationName: string
+}): ClientConfig {
+  return {
+    connectionString: options.url,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: options.statementTimeoutMs + ANSWER_GRACE_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    types: columnTypes,
+  }
+}
+
+/** A statement, not start-up parameters, because connection poolers refuse those they do not know. */
+async function prepareSession(
+  client: ClientBase,
+  statementTimeoutMs: number,
+  lockTimeoutMs: number = statementTimeoutMs,
+): Promise<void> {
+  await client.query(
+    `select set_config('TimeZone', 'UTC', false),
+            set_config('DateStyle', 'ISO, YMD', false),
+            set_config('statement_timeout', $1, false),
+            set_config('lock_timeout', $2, false),
+            set_config('idle_in_transaction_session_timeout', $3, false)`,
+    [String(statementTimeoutMs), String(lockTimeoutMs), String(IDLE_IN_TRANSACTION_MS)],
+  )
+}
+
+function queryOn(client: ClientBase): Queryable['query'] {
+  return async <R extends QueryResultRow>(
+    statement: Statement | string,
+    values: readonly unknown[] = [],
+  ) => await named(client.query<R>(asQuery(statement, values)))
+}
+
+/** Text without values goes as one simple query, which may hold several statements. */
+function asQuery(statement: Statement | string, values: readonly unknown[]) {
+  const query = typeof statement === 'string' ? { text: statement } : statement
+  return values.length === 0 ? query : { ...query, values: [...values] }
+}
+
+function countWarnings(client: ClientBase): () => number {
+  let count = 0
+  client.on('notice', (notice) => {
+    if (notice.severity === 'WARNING') count += 1
+  })
+  return () => count
+}
+
+function reportLoss(error: Error): void {
+  databaseChannel.publish({ event: 'connection_lost', error })
+}
+
+async function named<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw toAppError(error)
+  }
+}

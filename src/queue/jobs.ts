@@ -1,0 +1,92 @@
+import type { Queryable } from '../db/query.ts'
+import { type Micros, printTime } from '../time.ts'
+
+/**
+ * Every job by name, with what it is told. Ids are the inside form. A payload must be enough to
+ * run the job twice and leave the world as after once.
+ */
+export type Jobs = {
+  'send-message': {
+    userId: string
+    channel: 'email' | 'phone'
+    recipient: string
+    subject: string
+    body: string
+  }
+  'submit-instruction': { payerId: string; transactionId: string }
+  'settle-instruction': { payerId: string; transactionId: string }
+  'expire-verification': { payerId: string; transactionId: string }
+  'send-micro-entries': { userId: string; bankAccountId: string }
+  audit: Record<string, never>
+}
+
+export type JobName = keyof Jobs
+
+/** What each job does. It may be called again for the same payload, also after it succeeded. */
+export type Handlers = { readonly [N in JobName]: (payload: Jobs[N]) => Promise<void> }
+
+/**
+ * How often a job is tried before it is parked. The queue waits e^n seconds after the nth failure,
+ * but never longer than six hours: 12 attempts last about a day, 25 about four.
+ */
+export const attemptsOf: { readonly [N in JobName]: number } = {
+  'send-message': 12,
+  'submit-instruction': 25,
+  'settle-instruction': 25,
+  'expire-verification': 25,
+  'send-micro-entries': 25,
+  audit: 3,
+}
+
+export type When = Readonly<{
+  /** Not before; at once when it is missing. */
+  runAt?: Micros
+  /** At most one waiting job has this key: a later one replaces it. */
+  key?: string
+  maxAttempts?: number
+}>
+
+export type Job = {
+  readonly [N in JobName]: Readonly<{ name: N; payload: Jobs[N]; when: When }>
+}[JobName]
+
+/** Adds a job that runs if, and only if, the caller's transaction commits. */
+export async function addJob<N extends JobName>(
+  tx: Queryable,
+  name: N,
+  payload: Jobs[N],
+  when: When,
+): Promise<void> {
+  await insertJobs(tx, [{ name, payload, when }])
+}
+
+/** Adds many jobs with one statement. None, no statement. */
+export async function addJobs(tx: Queryable, jobs: readonly Job[]): Promise<void> {
+  await insertJobs(tx, jobs)
+}
+
+/** For callers that send their own statements in one go, like the ledger's batch. */
+export const addJobsStatement = {
+  name: 'queue_add_jobs',
+  text: `select count(*) from graphile_worker.add_jobs(array(
+    select (name, payload, null, run_at, max_attempts, key, null, null)::graphile_worker.job_spec
+    from unnest($1::text[], $2::json[], $3::timestamptz[], $4::smallint[], $5::text[])
+      as job(name, payload, run_at, max_attempts, key)))`,
+} as const
+
+/** The values for `addJobsStatement`. */
+export function addJobsValues(jobs: readonly AnyJob[]): readonly unknown[] {
+  return [
+    jobs.map(({ name }) => name),
+    jobs.map(({ payload }) => JSON.stringify(payload)),
+    jobs.map(({ when }) => (when.runAt === undefined ? null : printTime(when.runAt))),
+    jobs.map(({ name, when }) => when.maxAttempts ?? attemptsOf[name]),
+    jobs.map(({ when }) => when.key ?? null),
+  ]
+}
+
+type AnyJob = Readonly<{ name: JobName; payload: Jobs[JobName]; when: When }>
+
+async function insertJobs(tx: Queryable, jobs: readonly AnyJob[]): Promise<void> {
+  if (jobs.length > 0) await tx.query(addJobsStatement, addJobsValues(jobs))
+}

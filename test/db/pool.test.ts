@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { connectLedger } from '../../src/db/pool.ts'
+import { parseTime, printTime } from '../../src/time.ts'
+import { type FreshDatabase, freshDatabase } from '../kit/database.ts'
+
+let db: FreshDatabase
+before(async () => {
+  db = await freshDatabase()
+})
+after(async () => await db.drop())
+
+test('columns come exact: bigints, microseconds, and arrays of both', async () => {
+  const { rows } = await db.pool.query(`select
+    9007199254740993::bigint as big,
+    array[9007199254740993, null]::bigint[] as bigs,
+    '2026-01-02 03:04:05.678901+05:30'::timestamptz as at,
+    '1969-12-31 23:59:59.999999Z'::timestamptz as before_epoch,
+    array['2026-01-02 03:04:05Z', null]::timestamptz[] as times,
+    null::bigint as nothing,
+    '0198F3C2-E1B7-7C3A-9D5E-0F1A2B3C4D5E'::uuid as id,
+    '2026-01-02'::date as day`)
+  assert.deepEqual(rows[0], {
+    big: 9007199254740993n,
+    bigs: [9007199254740993n, null],
+    at: parseTime('2026-01-01T21:34:05.678901Z'),
+    before_epoch: -1n,
+    times: [parseTime('2026-01-02T03:04:05Z'), null],
+    nothing: null,
+    id: '0198f3c2-e1b7-7c3a-9d5e-0f1a2b3c4d5e',
+    day: '2026-01-02',
+  })
+})
+
+test('a time goes in and comes out the same', async () => {
+  const at = parseTime('2026-07-08T09:10:11.123457Z')
+  assert(at)
+  const { rows } = await db.pool.query<{ at: bigint }>('select $1::timestamptz as at', [
+    printTime(at),
+  ])
+  assert.equal(rows[0]?.at, at)
+})
+
+test('what is no moment is refused, not guessed', async () => {
+  await assert.rejects(db.pool.query(`select 'infinity'::timestamptz`), /outside of what is stored/)
+})
+
+test('the ledger connection reads columns alike, and answers a pipeline in order', async () => {
+  const ledger = await connectLedger({
+    url: db.url,
+    statementTimeoutMs: 2_000,
+    lockTimeoutMs: 1_000,
+    applicationName: 'farthing test',
+  })
+  const one = { name: 'one', text: 'select $1::bigint as n' }
+  const answers = await Promise.all(
+    [1n, 2n, 3n].map(async (n) => await ledger.query<{ n: bigint }>(one, [n])),
+  )
+  assert.deepEqual(
+    answers.map(({ rows }) => rows[0]?.n),
+    [1n, 2n, 3n],
+  )
+  const { rows } = await ledger.query('show lock_timeout')
+  assert.deepEqual(rows, [{ lock_timeout: '1s' }])
+  await ledger.close()
+  assert(!ledger.usable())
+})

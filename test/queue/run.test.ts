@@ -1,0 +1,234 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startEmbedded } from '../../src/db/embedded.ts'
+import { openPool } from '../../src/db/pool.ts'
+import { inTransaction } from '../../src/db/tx.ts'
+import { AppError } from '../../src/errors.ts'
+import { addJob, addJobs, type Handlers, type JobName, type Jobs } from '../../src/queue/jobs.ts'
+import { type JobRunner, runJobs } from '../../src/queue/run.ts'
+import { migrateQueue } from '../../src/queue/schema.ts'
+import { after as later, SECOND, systemClock } from '../../src/time.ts'
+import { type FreshDatabase, freshDatabase } from '../kit/database.ts'
+import { refusedAs } from '../kit/refused.ts'
+
+let db: FreshDatabase
+const runners: JobRunner[] = []
+before(async () => {
+  db = await freshDatabase()
+})
+afterEach(async () => {
+  for (const runner of runners.splice(0)) await runner.stop()
+  await db.pool.query('delete from graphile_worker._private_jobs')
+})
+after(async () => await db.drop())
+
+type Settle = Jobs['settle-instruction']
+
+/** Every kind of job does nothing, but for those given. */
+function handlersWith(some: Partial<Handlers>): Handlers {
+  const nothing = async (): Promise<void> => undefined
+  const names: JobName[] = [
+    'send-message',
+    'submit-instruction',
+    'settle-instruction',
+    'expire-verification',
+    'send-micro-entries',
+    'audit',
+  ]
+  const idle = Object.fromEntries(names.map((name) => [name, nothing])) as Handlers
+  return { ...idle, ...some }
+}
+
+function start(settle: (payload: Settle) => Promise<void>, databaseUrl = db.url): JobRunner {
+  const handlers = handlersWith({ 'settle-instruction': settle })
+  const runner = runJobs({ databaseUrl, handlers, concurrency: 2 })
+  runners.push(runner)
+  return runner
+}
+
+async function until(what: string, true_: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 30_000
+  while (performance.now() < deadline) {
+    if (await true_()) return
+    await sleep(25)
+  }
+  assert.fail(`waited for 30 s in vain: ${what}`)
+}
+
+async function waitingJobs(): Promise<number> {
+  return (await db.pool.query('select from graphile_worker.jobs')).rowCount ?? 0
+}
+
+const payload = (transactionId: string): Settle => ({ payerId: 'p', transactionId })
+
+test('a job runs with its payload, and is gone', async () => {
+  const ran: Settle[] = []
+  start(async (job) => void ran.push(job))
+  await addJob(db.pool, 'settle-instruction', payload('1'), {})
+  await until('it ran', () => ran.length > 0)
+  assert.deepEqual(ran, [payload('1')])
+  await until('it is gone', async () => (await waitingJobs()) === 0)
+})
+
+test('a job of a transaction that rolled back never runs', async () => {
+  const ran: string[] = []
+  start(async ({ transactionId }) => void ran.push(transactionId))
+  const refused = inTransaction(
+    db.pool,
+    async (tx) => {
+      await addJob(tx, 'settle-instruction', payload('never'), {})
+      throw new AppError('amount_invalid')
+    },
+    { lockTimeoutMs: 1_000 },
+  )
+  await refusedAs('amount_invalid', refused)
+  await addJob(db.pool, 'settle-instruction', payload('always'), {})
+  await until('the other job ran', () => ran.includes('always'))
+  assert.deepEqual(ran, ['always'])
+})
+
+test('a job that fails is tried again, later', async () => {
+  let attempts = 0
+  start(async () => {
+    attempts += 1
+    if (attempts === 1) throw new Error('not yet')
+  })
+  const started = performance.now()
+  await addJob(db.pool, 'settle-instruction', payload('1'), {})
+  await until('it ran twice', () => attempts === 2)
+  assert(performance.now() - started > 1_000, 'it waits before it tries again')
+  await until('it is gone', async () => (await waitingJobs()) === 0)
+})
+
+test('a job that used up its attempts stays, with its error, and is not run again', async () => {
+  let attempts = 0
+  start(async () => {
+    attempts += 1
+    throw new Error('never')
+  })
+  await addJob(db.pool, 'settle-instruction', payload('1'), { maxAttempts: 1 })
+  const parked = async () =>
+    await db.pool.query(
+      `select from graphile_worker.jobs
+       where attempts = max_attempts and last_error = 'never' and locked_at is null`,
+    )
+  await until('it is parked', async () => (await parked()).rowCount === 1)
+  await sleep(1_500)
+  assert.equal(attempts, 1)
+})
+
+test('many jobs are added by one statement, each at its time, one for each key', async () => {
+  const ran: string[] = []
+  start(async ({ transactionId }) => void ran.push(transactionId))
+  const runAt = later(systemClock.now(), 2n * SECOND)
+  await addJobs(db.pool, [
+    { name: 'settle-instruction', payload: payload('soon'), when: {} },
+    { name: 'settle-instruction', payload: payload('replaced'), when: { runAt, key: 'k' } },
+    { name: 'audit', payload: {}, when: {} },
+  ])
+  await addJob(db.pool, 'settle-instruction', payload('later'), { runAt, key: 'k' })
+  await until('the first ran', () => ran.length === 1)
+  await until('the later ran', () => ran.length === 2)
+  assert(systemClock.now() >= runAt)
+  assert.deepEqual(ran, ['soon', 'later'])
+})
+
+test('a stop lets a running job finish, and takes no new one', async () => {
+  const ran: string[] = []
+  const runner = start(async ({ transactionId }) => {
+    ran.push(`${transactionId} begins`)
+    await sleep(500)
+    ran.push(`${transactionId} ends`)
+  })
+  await addJob(db.pool, 'settle-instruction', payload('1'), {})
+  await until('it runs', () => ran.length === 1)
+  await runner.stop()
+  assert.deepEqual(ran, ['1 begins', '1 ends'])
+  await addJob(db.pool, 'settle-instruction', payload('2'), {})
+  await sleep(1_500)
+  assert.equal(ran.length, 2)
+})
+
+test('a stop does not wait for a job that hangs, and the job runs again', async () => {
+  const runner = start(async () => await sleep(60_000, undefined, { ref: false }))
+  await addJob(db.pool, 'settle-instruction', payload('1'), {})
+  await until('it runs', async () => (await lockedJobs()) === 1)
+  const started = performance.now()
+  await runner.stop()
+  assert(performance.now() - started < 5_000)
+  let again = 0
+  start(async () => void (again += 1))
+  await until('it runs again', () => again === 1)
+})
+
+test('the jobs of a runner that died are free again within seconds', async () => {
+  // What a process leaves that was killed in the middle of a job.
+  await addJob(db.pool, 'settle-instruction', payload('1'), {})
+  await db.pool.query(
+    `update graphile_worker._private_jobs
+     set locked_by = 'pool-dead', locked_at = now(), attempts = 1`,
+  )
+  const ran: string[] = []
+  start(async ({ transactionId }) => void ran.push(transactionId))
+  await until('it ran', () => ran.length === 1)
+})
+
+test('the jobs of a runner that lives stay its own', async () => {
+  const ran: string[] = []
+  start(async () => {
+    ran.push('first')
+    await sleep(12_000)
+  })
+  await addJob(db.pool, 'settle-instruction', payload('1'), {})
+  await until('it runs', () => ran.length === 1)
+  start(async () => void ran.push('second'))
+  await sleep(11_000)
+  assert.deepEqual(ran, ['first'])
+})
+
+async function lockedJobs(): Promise<number> {
+  const locked = 'select from graphile_worker.jobs where locked_at is not null'
+  return (await db.pool.query(locked)).rowCount ?? 0
+}
+
+test('jobs go on by themselves when the database was killed', { timeout: 90_000 }, async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'farthing-queue-'))
+  const embedded = await startEmbedded({ dir })
+  await migrateQueue(embedded.url)
+  const pool = openPool({
+    url: embedded.url,
+    max: 2,
+    statementTimeoutMs: 2_000,
+    applicationName: 'farthing test',
+  })
+  const ran = new Set<string>()
+  const runner = start(async ({ transactionId }) => {
+    await sleep(50) // so that a kill meets jobs that run
+    ran.add(transactionId)
+  }, embedded.url)
+
+  for (let kills = 0; kills < 3; kills += 1) {
+    const names = Array.from({ length: 10 }, (_, n) => `${kills}-${n}`)
+    await until('jobs were added', async () => {
+      const jobs = names.map(
+        (name) =>
+          ({ name: 'settle-instruction', payload: payload(name), when: { key: name } }) as const,
+      )
+      return await addJobs(pool, jobs).then(
+        () => true,
+        () => false,
+      )
+    })
+    await sleep(100)
+    process.kill((await embedded.pid())!, 'SIGKILL')
+  }
+  await until('all ran', () => ran.size === 30)
+  await runner.stop()
+  await pool.end()
+  await embedded.stop()
+  await rm(dir, { recursive: true })
+})
