@@ -1,0 +1,113 @@
+import { channel } from 'node:diagnostics_channel'
+import type { LedgerConnection } from '../db/pool.ts'
+import { AppError } from '../errors.ts'
+import type { Clock } from '../time.ts'
+import { createLane } from './lane.ts'
+import type { Passengers, Ride } from './passengers.ts'
+import type { Verdict } from './post.ts'
+
+export type LedgerParts<P, R> = Readonly<{
+  connect: () => Promise<LedgerConnection>
+  passengers: Passengers<P, R>
+  clock: Clock
+  /** Batches under way at once. Each has a connection of its own. */
+  lanes: number
+}>
+
+export type Ledger<P, R> = Readonly<{
+  /**
+   * Posts one movement. The answer comes after the commit that makes it true.
+   *
+   * @throws AppError `overloaded` when too many wait, or it waited too long: nothing happened.
+   * `database_unavailable`: nothing happened. `outcome_unknown`: it may have happened, and a
+   * request with the same Idempotency-Key will find out.
+   */
+  post: (ride: Ride<P>) => Promise<Verdict<R>>
+  /** Refuses new movements, finishes those that wait, and gives the connections back. */
+  close: () => Promise<void>
+}>
+
+/** A movement with the caller that waits for it. */
+export type Waiting<P, R> = {
+  readonly ride: Ride<P>
+  readonly since: number
+  tries: number
+  readonly resolve: (verdict: Verdict<R>) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** More than a second of work at full speed; whoever comes then is better off asking again. */
+const WAITING_MAX = 8_192
+const BATCH_MAX = 500
+const WAIT_MAX_MS = 5_000
+
+const waitingChannel = channel('farthing:ledger.waiting')
+
+/**
+ * The group commit: whoever waits while a batch commits forms the next one. There is no timer, so a
+ * single caller waits for one flush, and many share it.
+ */
+export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
+  let waiting: Waiting<P, R>[] = []
+  let closing = false
+  let woken = false
+  const lanes = Array.from({ length: parts.lanes }, () => createLane(parts, again))
+
+  /** Gives back to the head of the queue what was taken, and did not happen. */
+  function again(rides: readonly Waiting<P, R>[]): void {
+    waiting = [...rides, ...waiting]
+  }
+
+  /** Lets the requests of this turn of the event loop gather before a batch leaves. */
+  function wakeSoon(): void {
+    if (woken) return
+    woken = true
+    setImmediate(wake)
+  }
+
+  function wake(): void {
+    woken = false
+    if (waiting.length === 0) return
+    const idle = lanes.find((lane) => !lane.busy())
+    if (idle) idle.drive(take)
+  }
+
+  function take(): readonly Waiting<P, R>[] {
+    const { batch, rest } = assemble(waiting, performance.now())
+    waiting = rest
+    if (waitingChannel.hasSubscribers) waitingChannel.publish(waiting.length)
+    return batch
+  }
+
+  return {
+    post: async (ride) => {
+      if (closing || waiting.length >= WAITING_MAX) throw new AppError('overloaded')
+      return await new Promise((resolve, reject) => {
+        waiting.push({ ride, since: performance.now(), tries: 0, resolve, reject })
+        wakeSoon()
+      })
+    },
+    close: async () => {
+      closing = true
+      wake()
+      await Promise.all(lanes.map(async (lane) => await lane.close()))
+    },
+  }
+}
+
+/** Takes the next batch in order; leaves out whoever shares a token with one that is in it. */
+function assemble<P, R>(waiting: readonly Waiting<P, R>[], now: number) {
+  const batch: Waiting<P, R>[] = []
+  const rest: Waiting<P, R>[] = []
+  const tokens = new Set<string>()
+  for (const one of waiting) {
+    if (now - one.since > WAIT_MAX_MS) one.reject(new AppError('overloaded'))
+    else if (batch.length === BATCH_MAX || one.ride.tokens.some((token) => tokens.has(token))) {
+      rest.push(one)
+    } else {
+      batch.push(one)
+      for (const token of one.ride.tokens) tokens.add(token)
+    }
+  }
+  return { batch, rest }
+}
