@@ -1,0 +1,73 @@
+import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
+import { promisify } from 'node:util'
+import { createGate } from './gate.ts'
+import { parsePhc, printPhc } from './phc.ts'
+import type { Argon2Cost, Argon2Hash } from './phc.ts'
+
+const SALT_BYTES = 16
+const TAG_BYTES = 32
+/** Each hash takes a core for some 20 ms: two at once leave the rest of the machine to payments. */
+const AT_ONCE = 2
+/** The last in the queue waits for less than a second. */
+const WAITING = 64
+
+const argon2Async = promisify(argon2)
+
+export type Passwords = Readonly<{
+  /** A PHC string of argon2id with a new salt. */
+  hash: (password: string) => Promise<string>
+  /** Whether the password made the PHC string, in constant time. */
+  verify: (password: string, phc: string) => Promise<boolean>
+  /** True when the PHC string was made at another cost than today's. */
+  needsRehash: (phc: string) => boolean
+  /** A PHC string that no password made, and that takes as long to verify as any. */
+  dummy: string
+}>
+
+/**
+ * Hashes passwords with argon2id, NFKC first, two at a time.
+ *
+ * @throws AppError `overloaded` from `hash` and `verify` when 64 wait already.
+ * @see RFC 9106; NIST SP 800-63B section 3.1.1.2 on normal forms
+ */
+export function createPasswords(cost: Argon2Cost): Passwords {
+  const gate = createGate({ atOnce: AT_ONCE, waiting: WAITING })
+  const dummy = { ...cost, salt: randomBytes(SALT_BYTES), tag: randomBytes(TAG_BYTES) }
+
+  return {
+    hash: async (password) => {
+      const salt = randomBytes(SALT_BYTES)
+      const tag = await gate(async () => await tagOf(password, { ...cost, salt }, TAG_BYTES))
+      return printPhc({ ...cost, salt, tag })
+    },
+    verify: async (password, phc) => {
+      const stored = read(phc)
+      const tag = await gate(async () => await tagOf(password, stored, stored.tag.length))
+      return timingSafeEqual(tag, stored.tag)
+    },
+    needsRehash: (phc) => {
+      const { memoryKiB, passes, parallelism } = read(phc)
+      return (
+        memoryKiB !== cost.memoryKiB || passes !== cost.passes || parallelism !== cost.parallelism
+      )
+    },
+    dummy: printPhc(dummy),
+  }
+}
+
+async function tagOf(
+  password: string,
+  { memoryKiB, passes, parallelism, salt }: Omit<Argon2Hash, 'tag'>,
+  tagLength: number,
+): Promise<Buffer> {
+  const message = Buffer.from(password.normalize('NFKC'), 'utf8')
+  const cost = { memory: memoryKiB, passes, parallelism }
+  return await argon2Async('argon2id', { message, nonce: salt, tagLength, ...cost })
+}
+
+function read(phc: string): Argon2Hash {
+  const hash = parsePhc(phc)
+  // The text itself stays out of the message: it would end up in a log.
+  if (!hash) throw new Error('A stored password hash is not in the PHC format for argon2id')
+  return hash
+}

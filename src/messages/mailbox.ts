@@ -1,0 +1,22 @@
+import type { Queryable } from '../db/query.ts'
+import { newId } from '../ids/ids.ts'
+import type { Clock } from '../time.ts'
+import type { Deliver } from './deliver.ts'
+import { insertMessage, readMessages } from './store.ts'
+import type { KeptMessage } from './store.ts'
+
+/** For development: keeps every message where its page can show it, and sends none. */
+export function mailboxDelivery(db: Queryable, clock: Clock): Deliver {
+  return async (message) => {
+    await insertMessage(db, { ...message, messageId: newId('msg'), createdAt: clock.now() })
+  }
+}
+
+/** The kept messages to a recipient, or with `null` to anyone, newest first. */
+export async function readMailbox(
+  db: Queryable,
+  recipient: string | null,
+  limit: number,
+): Promise<readonly KeptMessage[]> {
+  return await readMessages(db, recipient, limit)
+}

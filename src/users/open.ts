@@ -1,0 +1,77 @@
+import { randomInt } from 'node:crypto'
+import type { Queryable } from '../db/query.ts'
+import { AppError } from '../errors.ts'
+import type { UserId } from '../ids/ids.ts'
+import type { Micros } from '../time.ts'
+import { displayNameForm, emailForm, handleForm, handleFrom, phoneForm } from './names.ts'
+import { claimNames, insertUser } from './store.ts'
+import type { User } from './user.ts'
+
+/** One in a million that a made handle is taken, and then again: more tries would hide a bug. */
+const HANDLE_TRIES = 3
+
+export type NewUser = Readonly<{
+  userId: UserId
+  email: string
+  phoneNumber: string
+  /** Made from the e-mail address when null. */
+  handle: string | null
+  /** The handle when null. */
+  displayName: string | null
+  now: Micros
+}>
+
+/**
+ * Opens a user, active and with nothing verified. The caller must let the transaction fail when
+ * this throws: names may have been claimed by then.
+ *
+ * @throws AppError `contact_invalid`, `contact_taken`, both with the field.
+ */
+export async function openUser(tx: Queryable, ask: NewUser): Promise<User> {
+  const email = emailForm(ask.email)
+  const phoneNumber = phoneForm(ask.phoneNumber)
+  const chosen = ask.handle === null ? null : handleForm(ask.handle)
+  const displayName = ask.displayName === null ? null : displayNameForm(ask.displayName)
+
+  const wanted = { email, phoneNumber, ...(chosen !== null && { handle: chosen }) }
+  await claimAll(tx, ask.userId, wanted)
+  const handle = chosen ?? (await claimMadeHandle(tx, ask.userId, email))
+  const user: User = {
+    userId: ask.userId,
+    handle,
+    displayName: displayName ?? handle,
+    email,
+    phoneNumber,
+    debitCardId: null,
+    status: 'active',
+    emailVerifiedAt: null,
+    phoneVerifiedAt: null,
+    createdAt: ask.now,
+  }
+  await insertUser(tx, user)
+  return user
+}
+
+/**
+ * Claims names by the field that they stand in.
+ *
+ * @throws AppError `contact_taken` with the first field whose name another user has.
+ */
+export async function claimAll(
+  tx: Queryable,
+  userId: UserId,
+  wanted: Readonly<Record<string, string>>,
+): Promise<void> {
+  const claimed = await claimNames(tx, userId, Object.values(wanted))
+  const taken = Object.entries(wanted).find(([, name]) => !claimed.has(name))
+  if (taken) throw new AppError('contact_taken', { field: `/${taken[0]}` })
+}
+
+async function claimMadeHandle(tx: Queryable, userId: UserId, email: string): Promise<string> {
+  for (let tries = 0; tries < HANDLE_TRIES; tries++) {
+    const handle = handleFrom(email, String(randomInt(100_000, 1_000_000)))
+    const claimed = await claimNames(tx, userId, [handle])
+    if (claimed.has(handle)) return handle
+  }
+  throw new AppError('contact_taken', { field: '/handle' })
+}

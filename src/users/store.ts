@@ -1,0 +1,236 @@
+import { textArray, uuidArray } from '../db/arrays.ts'
+import type { Queryable } from '../db/query.ts'
+import type { UserId } from '../ids/ids.ts'
+import { printTime } from '../time.ts'
+import type { Micros } from '../time.ts'
+import type { Channel, User, UserStatus } from './user.ts'
+
+const userColumns = `user_id as "userId", handle, display_name as "displayName", email,
+  phone_number as "phoneNumber", debit_card_id as "debitCardId", status,
+  email_verified_at as "emailVerifiedAt", phone_verified_at as "phoneVerifiedAt",
+  created_at as "createdAt"`
+
+const readStatement = {
+  name: 'users_read',
+  text: `select ${userColumns} from app_user where user_id = $1`,
+}
+
+export async function readUser(db: Queryable, userId: UserId): Promise<User | null> {
+  const { rows } = await db.query<User>(readStatement, [userId])
+  return rows[0] ?? null
+}
+
+const readManyStatement = {
+  name: 'users_read_many',
+  text: `select ${userColumns} from app_user where user_id = any($1::uuid[])`,
+}
+
+export async function readUsers(db: Queryable, ids: readonly UserId[]): Promise<readonly User[]> {
+  const { rows } = await db.query<User>(readManyStatement, [uuidArray(ids)])
+  return rows
+}
+
+const lockStatement = {
+  name: 'users_lock',
+  text: `select ${userColumns} from app_user where user_id = $1 for update`,
+}
+
+export async function lockUser(tx: Queryable, userId: UserId): Promise<User | null> {
+  const { rows } = await tx.query<User>(lockStatement, [userId])
+  return rows[0] ?? null
+}
+
+const insertStatement = {
+  name: 'users_insert',
+  text: `insert into app_user (user_id, handle, display_name, email, phone_number, created_at)
+         values ($1, $2, $3, $4, $5, $6)`,
+}
+
+/** Writes a user as they are at the start: active, nothing verified, no card. */
+export async function insertUser(tx: Queryable, user: User): Promise<void> {
+  const { userId, handle, displayName, email, phoneNumber, createdAt } = user
+  const values = [userId, handle, displayName, email, phoneNumber, printTime(createdAt)]
+  await tx.query(insertStatement, values)
+}
+
+const updateStatement = {
+  name: 'users_update',
+  text: `update app_user
+         set handle = $2, display_name = $3, email = $4, phone_number = $5, debit_card_id = $6,
+             email_verified_at = $7, phone_verified_at = $8
+         where user_id = $1`,
+}
+
+/** Writes what the user may change; the row must be locked. */
+export async function updateProfile(tx: Queryable, user: User): Promise<void> {
+  const { userId, handle, displayName, email, phoneNumber, debitCardId } = user
+  const verified = [user.emailVerifiedAt, user.phoneVerifiedAt]
+  const times = verified.map((at) => (at === null ? null : printTime(at)))
+  const values = [userId, handle, displayName, email, phoneNumber, debitCardId, ...times]
+  await tx.query(updateStatement, values)
+}
+
+const statusStatement = {
+  name: 'users_set_status',
+  text: `update app_user set status = $2 where user_id = $1`,
+}
+
+export async function updateStatus(
+  tx: Queryable,
+  userId: UserId,
+  status: UserStatus,
+): Promise<void> {
+  await tx.query(statusStatement, [userId, status])
+}
+
+const loginStatement = {
+  name: 'users_by_login',
+  text: 'select user_id as "userId" from login_name where value = $1',
+}
+
+export async function readLogin(db: Queryable, form: string): Promise<UserId | null> {
+  const { rows } = await db.query<{ userId: UserId }>(loginStatement, [form])
+  return rows[0]?.userId ?? null
+}
+
+const claimStatement = {
+  name: 'users_claim_names',
+  text: `insert into login_name (value, user_id)
+         select value, $2::uuid from unnest($1::text[]) as wanted (value)
+         on conflict (value) do nothing
+         returning value`,
+}
+
+/**
+ * Takes names for a user and gives back those that were free. In order of value, so that two
+ * sign-ups that want the same names never wait for each other in a circle.
+ */
+export async function claimNames(
+  tx: Queryable,
+  userId: UserId,
+  names: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const values = [textArray(names.toSorted()), userId]
+  const { rows } = await tx.query<{ value: string }>(claimStatement, values)
+  return new Set(rows.map(({ value }) => value))
+}
+
+const releaseStatement = {
+  name: 'users_release_names',
+  text: 'delete from login_name where value = any($1::text[]) and user_id = $2',
+}
+
+export async function releaseNames(
+  tx: Queryable,
+  userId: UserId,
+  names: readonly string[],
+): Promise<void> {
+  await tx.query(releaseStatement, [textArray(names), userId])
+}
+
+export type ContactCode = Readonly<{
+  userId: UserId
+  channel: Channel
+  recipient: string
+  digest: Buffer
+  expiresAt: Micros
+}>
+
+const replaceCodeStatement = {
+  name: 'users_replace_code',
+  text: `insert into contact_code (user_id, channel, recipient, digest, expires_at)
+         values ($1, $2, $3, $4, $5)
+         on conflict (user_id, channel) do update
+         set recipient = excluded.recipient, digest = excluded.digest, attempts = 0,
+             expires_at = excluded.expires_at
+         where contact_code.recipient <> excluded.recipient or contact_code.expires_at <= $6
+         returning user_id`,
+}
+
+/**
+ * Puts a code in the place of an older one to the same recipient, if that one ends at `replaceable`
+ * or before. One to another recipient is always replaced.
+ *
+ * @returns whether the code is now the one in force.
+ */
+export async function replaceCode(
+  tx: Queryable,
+  code: ContactCode,
+  replaceable: Micros,
+): Promise<boolean> {
+  const { userId, channel, recipient, digest, expiresAt } = code
+  const times = [printTime(expiresAt), printTime(replaceable)]
+  const values = [userId, channel, recipient, digest, ...times]
+  const { rowCount } = await tx.query(replaceCodeStatement, values)
+  return rowCount === 1
+}
+
+const readCodeStatement = {
+  name: 'users_read_code',
+  text: `select recipient, expires_at as "expiresAt" from contact_code
+         where user_id = $1 and channel = $2`,
+}
+
+export async function readCode(
+  db: Queryable,
+  userId: UserId,
+  channel: Channel,
+): Promise<Pick<ContactCode, 'recipient' | 'expiresAt'> | null> {
+  type Row = Pick<ContactCode, 'recipient' | 'expiresAt'>
+  const { rows } = await db.query<Row>(readCodeStatement, [userId, channel])
+  return rows[0] ?? null
+}
+
+const countAttemptStatement = {
+  name: 'users_count_attempt',
+  text: `update contact_code set attempts = attempts + 1
+         where user_id = $1 and channel = $2 and attempts < $3 and expires_at > $4
+         returning recipient, digest, attempts`,
+}
+
+export type Attempt = Readonly<{ recipient: string; digest: Buffer; attempts: number }>
+
+/** Counts an attempt and gives what to compare with; `null` without a code or attempts left. */
+export async function countAttempt(
+  db: Queryable,
+  ask: Readonly<{ userId: UserId; channel: Channel; most: number; now: Micros }>,
+): Promise<Attempt | null> {
+  const values = [ask.userId, ask.channel, ask.most, printTime(ask.now)]
+  const { rows } = await db.query<Attempt>(countAttemptStatement, values)
+  return rows[0] ?? null
+}
+
+const verifyStatements = {
+  email: {
+    name: 'users_verify_email',
+    text: `update app_user set email_verified_at = coalesce(email_verified_at, $3)
+           where user_id = $1 and email = $2 returning ${userColumns}`,
+  },
+  phone: {
+    name: 'users_verify_phone',
+    text: `update app_user set phone_verified_at = coalesce(phone_verified_at, $3)
+           where user_id = $1 and phone_number = $2 returning ${userColumns}`,
+  },
+} as const
+
+/** Marks the contact as proven, if it still is the user's; else gives `null`. */
+export async function markVerified(
+  db: Queryable,
+  ask: Readonly<{ userId: UserId; channel: Channel; recipient: string; now: Micros }>,
+): Promise<User | null> {
+  const values = [ask.userId, ask.recipient, printTime(ask.now)]
+  const { rows } = await db.query<User>(verifyStatements[ask.channel], values)
+  return rows[0] ?? null
+}
+
+const deleteCodeStatement = {
+  name: 'users_delete_code',
+  text: 'delete from contact_code where user_id = $1 and channel = $2 and digest = $3',
+}
+
+export async function deleteCode(
+  db: Queryable,
+  ask: Readonly<{ userId: UserId; channel: Channel; digest: Buffer }>,
+): Promise<void> {
+  await db.query(deleteCodeStatement, [ask.userId, ask.channel, ask.digest])
+}

@@ -1,0 +1,30 @@
+import type { UserId } from '../ids/ids.ts'
+import type { Micros } from '../time.ts'
+
+/** `frozen` may sign in, look and receive, but move nothing out. `closed` may not even sign in. */
+export type UserStatus = 'active' | 'frozen' | 'closed'
+
+/** A way to reach a user, which a code proves to be theirs. */
+export type Channel = 'email' | 'phone'
+
+/** E-mail, phone number and handle are in their normal forms. */
+export type User = Readonly<{
+  userId: UserId
+  handle: string
+  displayName: string
+  email: string
+  phoneNumber: string
+  debitCardId: string | null
+  status: UserStatus
+  emailVerifiedAt: Micros | null
+  phoneVerifiedAt: Micros | null
+  createdAt: Micros
+}>
+
+export type Tier = 'unverified' | 'verified'
+
+/** Limits rise only when both the e-mail address and the phone number are proven. */
+export function tierOf(user: Pick<User, 'emailVerifiedAt' | 'phoneVerifiedAt'>): Tier {
+  const proven = user.emailVerifiedAt !== null && user.phoneVerifiedAt !== null
+  return proven ? 'verified' : 'unverified'
+}
