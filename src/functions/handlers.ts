@@ -1,0 +1,32 @@
+import type { TransactionId, BankAccountId, UserId } from '../ids/ids.ts'
+import { settleInstruction, submitInstruction } from '../payments/bank-transfer.ts'
+import { expireVerification } from '../payments/confirm.ts'
+import { sendMicroEntries } from '../payments/link-bank.ts'
+import type { PaymentParts } from '../payments/parts.ts'
+import type { Handlers, Jobs } from '../queue/jobs.ts'
+
+export type FunctionParts = Readonly<{
+  payments: PaymentParts
+  deliver: (message: Jobs['send-message']) => Promise<void>
+  /** Fails when an invariant does not hold, so that the job is kept for operators to see. */
+  audit: () => Promise<void>
+}>
+
+/**
+ * What each job does. The queue runs a job at least once: every one of these may be called again,
+ * at the same time too, and leaves the world as after once.
+ */
+export function createHandlers({ payments, deliver, audit }: FunctionParts): Handlers {
+  return {
+    'send-message': deliver,
+    'submit-instruction': async ({ payerId, transactionId }) =>
+      await submitInstruction(payments, payerId as UserId, transactionId as TransactionId),
+    'settle-instruction': async ({ payerId, transactionId }) =>
+      await settleInstruction(payments, payerId as UserId, transactionId as TransactionId),
+    'expire-verification': async ({ payerId, transactionId }) =>
+      await expireVerification(payments, payerId as UserId, transactionId as TransactionId),
+    'send-micro-entries': async ({ userId, bankAccountId }) =>
+      await sendMicroEntries(payments, userId as UserId, bankAccountId as BankAccountId),
+    audit,
+  }
+}

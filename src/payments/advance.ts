@@ -1,0 +1,49 @@
+import type { Verdict } from '../ledger/post.ts'
+import type { Job } from '../queue/jobs.ts'
+import type { Micros } from '../time.ts'
+import * as movements from './movement.ts'
+import type { PaymentParts } from './parts.ts'
+import type { Next, Passenger, Reason, RequestRecord, StoredTransaction } from './passenger.ts'
+import { mayBecome, stateOf } from './state.ts'
+import type { State } from './state.ts'
+import type { DeclineReason } from './views.ts'
+import { termsOf } from './view.ts'
+
+type How = keyof Pick<typeof movements, 'abandon' | 'confirm' | 'giveBack' | 'settle'>
+
+export type Step = Readonly<{
+  by: How
+  to: State
+  declineReason?: DeclineReason
+  until?: Micros
+  jobs?: readonly Job[]
+  request?: RequestRecord | null
+}>
+
+/**
+ * Takes a stored transaction one step further: money, row and jobs in one database transaction,
+ * and only if it still stands where it was read. Of a confirmation, an expiry and a settlement at
+ * once, one happens.
+ */
+export async function advance(
+  parts: PaymentParts,
+  row: StoredTransaction,
+  step: Step,
+): Promise<Verdict<Reason>> {
+  const terms = termsOf(row)
+  const from = stateOf(row.status)
+  if (!mayBecome(from, step.to)) throw new Error(`a transaction cannot go ${from} -> ${step.to}`)
+  const next: Next = {
+    is: 'next',
+    terms,
+    from,
+    to: step.to,
+    declineReason: step.declineReason ?? null,
+    until: step.until ?? null,
+    jobs: step.jobs ?? [],
+  }
+  const request = step.request ?? null
+  const passenger: Passenger = { request, step: next }
+  const tokens = [row.transactionId, ...(request ? [request.caller + request.key] : [])]
+  return await parts.ledger.post({ movement: movements[step.by](terms), tokens, passenger })
+}

@@ -1,0 +1,117 @@
+import { timingSafeEqual } from 'node:crypto'
+import { AppError } from '../errors.ts'
+import type { TransactionId, UserId } from '../ids/ids.ts'
+import { after, DAY } from '../time.ts'
+import { advance } from './advance.ts'
+import { replayOf, requestRecord } from './once.ts'
+import type { Ask } from './once.ts'
+import type { PaymentParts } from './parts.ts'
+import type { RequestRecord, StoredTransaction } from './passenger.ts'
+import { codeDigest, replay, submission } from './pay.ts'
+import type { Key } from './payments.ts'
+import { stateOf, states } from './state.ts'
+import * as store from './store.ts'
+import { refusalOf } from './verdict.ts'
+import { payerView, termsOf } from './view.ts'
+import type { Answered, TransactionView } from './views.ts'
+
+/** Wrong codes that end a payment. One chance in 200,000 for who guesses. */
+const ATTEMPTS_MAX = 5
+const BANK_TAKES = 3n * DAY
+
+/**
+ * The payer confirms a payment that waits for their code.
+ *
+ * @throws AppError `transaction_unknown`, also for someone else's; `transaction_not_waiting`;
+ * `code_wrong` with `attemptsLeft`; `code_expired` after 24 h or five wrong codes, when the payment
+ * is declined and the money free again; `account_frozen`.
+ */
+export async function confirmTransaction(
+  parts: PaymentParts,
+  caller: UserId,
+  { id, code }: Readonly<{ id: TransactionId; code: string }>,
+  key: Key,
+): Promise<Answered<TransactionView>> {
+  const ask: Ask = { caller, key, action: 'transaction.confirm', ask: [id, code] }
+  const request = requestRecord(parts.digestKey, ask, id)
+  const found = request ? await store.findRequests(parts.pool, [request]) : []
+  if (request && found.length > 0) {
+    return await replay(parts, caller, replayOf(request, found).subject)
+  }
+
+  const [row] = await store.findOwnTransactions(parts.pool, caller, [id])
+  if (!row) throw new AppError('transaction_unknown')
+  if (stateOf(row.status) !== 'waits_for_code') throw new AppError('transaction_not_waiting')
+  await checkCode(parts, row, code)
+  return await capture(parts, row, request)
+}
+
+/** The job that ends a payment whose code never came. Harmless when it comes late, twice or for nothing. */
+export async function expireVerification(
+  parts: PaymentParts,
+  payer: UserId,
+  id: TransactionId,
+): Promise<void> {
+  const [row] = await store.findOwnTransactions(parts.pool, payer, [id])
+  if (!row || stateOf(row.status) !== 'waits_for_code' || !isOver(parts, row)) return
+  await decline(parts, row, 'verification_expired')
+}
+
+function isOver(parts: PaymentParts, row: StoredTransaction): boolean {
+  return row.until !== null && parts.clock.now() >= row.until
+}
+
+async function checkCode(parts: PaymentParts, row: StoredTransaction, code: string): Promise<void> {
+  if (isOver(parts, row)) {
+    await decline(parts, row, 'verification_expired')
+    throw new AppError('code_expired')
+  }
+  const attempt = await store.countAttempt(parts.pool, row.payerId, row.transactionId, ATTEMPTS_MAX)
+  if (attempt) {
+    const given = codeDigest(parts.digestKey, row.transactionId, code)
+    if (timingSafeEqual(attempt.digest, given)) return
+    const attemptsLeft = ATTEMPTS_MAX - attempt.attempts
+    if (attemptsLeft > 0) throw new AppError('code_wrong', { attemptsLeft })
+  }
+  await decline(parts, row, 'verification_failed')
+  throw new AppError('code_expired')
+}
+
+async function decline(
+  parts: PaymentParts,
+  row: StoredTransaction,
+  declineReason: 'verification_expired' | 'verification_failed',
+): Promise<void> {
+  const verdict = await advance(parts, row, { by: 'abandon', to: 'declined', declineReason })
+  const settledMeanwhile =
+    verdict.outcome === 'void' &&
+    typeof verdict.reason !== 'string' &&
+    verdict.reason.is === 'not_waiting'
+  if (verdict.outcome === 'void' && !settledMeanwhile) throw refusalOf(verdict)
+}
+
+async function capture(
+  parts: PaymentParts,
+  row: StoredTransaction,
+  request: RequestRecord | null,
+): Promise<Answered<TransactionView>> {
+  const terms = termsOf(row)
+  const fromBank = terms.kind === 'bank_payment'
+  const until = fromBank ? after(parts.clock.now(), BANK_TAKES) : null
+  const to = fromBank ? 'waits_for_bank' : 'accepted'
+  const verdict = await advance(parts, row, {
+    by: 'confirm',
+    to,
+    request,
+    jobs: fromBank ? [submission(terms)] : [],
+    ...(until !== null && { until }),
+  })
+  if (verdict.outcome !== 'void') {
+    const value = payerView({ ...row, status: states[to], postedAt: verdict.at, until })
+    return { value, replayed: false }
+  }
+  if (typeof verdict.reason !== 'string' && verdict.reason.is === 'replay') {
+    return await replay(parts, row.payerId, verdict.reason.subject)
+  }
+  throw refusalOf(verdict)
+}

@@ -1,0 +1,30 @@
+import { createHash, createHmac } from 'node:crypto'
+
+/** 128 bits in the text form of a uuid, which PostgreSQL stores in sixteen bytes. */
+export type Digest = string
+
+/** An Idempotency-Key as it is stored: its hash, because a key may hold anything. */
+export function digestKey(key: string): Digest {
+  return asUuid(createHash('sha256').update(key).digest('hex'))
+}
+
+/**
+ * What was asked, as it is compared. Keyed, because a request can hold what a plain hash would let
+ * a reader of the table guess: a password, an account number, a six-digit code.
+ */
+export function fingerprint(secret: Uint8Array, ask: readonly unknown[]): Digest {
+  const text = JSON.stringify(ask, (_, value: unknown) =>
+    typeof value === 'bigint' ? value.toString() : value,
+  )
+  return asUuid(createHmac('sha256', secret).update(text).digest('hex'))
+}
+
+function asUuid(hex: string): Digest {
+  const parts = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20)]
+  return `${parts.join('-')}-${hex.slice(20, 32)}`
+}
+
+/** A key of our own for a step that must happen once. The first byte is one no header can carry. */
+export function internalKey(step: string, subject: string): Digest {
+  return digestKey(`\0${step}:${subject}`)
+}

@@ -1,0 +1,179 @@
+import { findBankAccount, openNumber } from '../banks/find.ts'
+import type { BankAccount } from '../banks/bank-account.ts'
+import { link } from '../banks/link.ts'
+import { unlink } from '../banks/unlink.ts'
+import { recordMicroEntries, tryMicroAmounts } from '../banks/verify.ts'
+import type { MicroAmounts } from '../banks/verify.ts'
+import { inTransaction } from '../db/tx.ts'
+import { AppError } from '../errors.ts'
+import { newId } from '../ids/ids.ts'
+import type { BankAccountId, UserId } from '../ids/ids.ts'
+import { chart } from '../ledger/chart.ts'
+import { addJob } from '../queue/jobs.ts'
+import { findUser } from '../users/find.ts'
+import { fingerprint, internalKey } from './fingerprint.ts'
+import { once } from './once.ts'
+import { LOCK_TIMEOUT_MS } from './parts.ts'
+import type { PaymentParts } from './parts.ts'
+import type { BankAccountLink, Key } from './payments.ts'
+import { refusalOf } from './verdict.ts'
+import type { Answered } from './views.ts'
+
+/**
+ * Links a bank account and asks for its micro-entries. Nothing moves through it before they are named.
+ *
+ * @throws AppError `routing_number_invalid`, `bank_account_duplicate`, `bank_account_limit`,
+ * `bank_account_locked`, `idempotency_key_reused`.
+ */
+export async function linkBankAccount(
+  parts: PaymentParts,
+  caller: UserId,
+  ask: BankAccountLink,
+  key: Key,
+): Promise<Answered<BankAccount>> {
+  const { bankAccountNumber: accountNumber, bankRoutingNumber: routingNumber, ...rest } = ask
+  const asked = [
+    ask.bankName,
+    ask.bankPhoneNumber,
+    ask.bankEmail,
+    accountNumber,
+    routingNumber,
+    ask.accountType,
+  ]
+  const { subject, replayed } = await once<BankAccountId>(
+    parts,
+    { caller, key, action: 'account.link', ask: asked },
+    async (tx) => {
+      const now = parts.clock.now()
+      const wanted = { ...rest, userId: caller, routingNumber, accountNumber }
+      const { bankAccountId } = await link(tx, parts.banks, wanted, now)
+      await addJob(tx, 'send-micro-entries', { userId: caller, bankAccountId }, {})
+      return bankAccountId
+    },
+  )
+  return { value: await known(parts, caller, subject), replayed }
+}
+
+/** @throws AppError `bank_account_unknown`, `idempotency_key_reused`. */
+export async function unlinkBankAccount(
+  parts: PaymentParts,
+  caller: UserId,
+  id: BankAccountId,
+  key: Key,
+): Promise<Answered<null>> {
+  const ask = { caller, key, action: 'account.unlink', ask: [id] }
+  const { replayed } = await once<BankAccountId>(parts, ask, async (tx) => {
+    await unlink(tx, caller, id, parts.clock.now())
+    return id
+  })
+  return { value: null, replayed }
+}
+
+/**
+ * The owner names the two micro-entries that their statement shows.
+ *
+ * @throws AppError `micro_amounts_wrong` with `attemptsLeft`, `bank_account_locked`,
+ * `bank_account_not_pending`, `micro_entries_not_sent`, `bank_account_unknown`,
+ * `idempotency_key_reused`.
+ */
+export async function verifyBankAccount(
+  parts: PaymentParts,
+  caller: UserId,
+  { id, amountsCents }: Readonly<{ id: BankAccountId; amountsCents: MicroAmounts }>,
+  key: Key,
+): Promise<Answered<BankAccount>> {
+  const { subject, replayed } = await once<BankAccountId>(
+    parts,
+    { caller, key, action: 'account.verify', ask: [id, ...amountsCents] },
+    async (tx) => {
+      const answer = await tryMicroAmounts(tx, caller, id, amountsCents)
+      switch (answer.verdict) {
+        case 'verified':
+          return id
+        case 'micro_amounts_wrong':
+          throw new AppError('micro_amounts_wrong', { attemptsLeft: answer.triesLeft })
+        case 'micro_entries_not_sent':
+        case 'bank_account_locked':
+        case 'bank_account_not_pending':
+        case 'bank_account_unknown':
+          throw new AppError(answer.verdict)
+      }
+    },
+    { countsRefusals: true },
+  )
+  return { value: await known(parts, caller, subject), replayed }
+}
+
+/**
+ * The job behind a link: the rail sends the two amounts, we keep them, and the books carry what
+ * they cost. Each of the three may have happened before, and the user may have unlinked meanwhile:
+ * the money did go.
+ */
+export async function sendMicroEntries(
+  parts: PaymentParts,
+  userId: UserId,
+  bankAccountId: BankAccountId,
+): Promise<void> {
+  const user = await findUser(parts.pool, userId)
+  const account = await findBankAccount(parts.pool, userId, bankAccountId)
+  if (!user || !account) throw new Error('a job names a bank account that does not exist')
+  const amounts = await parts.rail.sendMicroEntries({
+    id: bankAccountId,
+    routingNumber: account.routingNumber,
+    accountNumber: await openNumber(parts.pool, parts.banks.sealKeys, { userId, bankAccountId }),
+    accountType: account.accountType,
+    name: user.displayName,
+  })
+  await bookMicroEntries(parts, userId, bankAccountId, amounts)
+  await inTransaction(
+    parts.pool,
+    async (tx) => {
+      await recordMicroEntries(tx, userId, bankAccountId, amounts)
+    },
+    { lockTimeoutMs: LOCK_TIMEOUT_MS },
+  )
+}
+
+async function bookMicroEntries(
+  parts: PaymentParts,
+  userId: UserId,
+  bankAccountId: BankAccountId,
+  amounts: MicroAmounts,
+): Promise<void> {
+  const [cost, bank] = [chart.microEntries.id, chart.bankClearing.id]
+  const amount = BigInt(amounts[0] + amounts[1])
+  const line = { opens: false, note: null }
+  const request = {
+    caller: userId,
+    key: internalKey('micro-entries', bankAccountId),
+    ask: fingerprint(parts.digestKey, ['micro-entries', ...amounts]),
+    action: 'micro_entries',
+    subject: null,
+  }
+  const verdict = await parts.ledger.post({
+    movement: {
+      transaction: newId('txn'),
+      kind: 'micro_entries',
+      lines: [
+        { account: cost, other: bank, change: { amount: -amount }, ...line },
+        { account: bank, other: cost, change: { amount }, ...line },
+      ],
+      ifDeclined: [],
+    },
+    tokens: [request.caller + request.key],
+    passenger: { request, step: { is: 'internal' } },
+  })
+  if (verdict.outcome !== 'void') return
+  const bookedBefore = typeof verdict.reason !== 'string' && verdict.reason.is === 'replay'
+  if (!bookedBefore) throw refusalOf(verdict)
+}
+
+async function known(
+  parts: PaymentParts,
+  caller: UserId,
+  id: BankAccountId | null,
+): Promise<BankAccount> {
+  const account = id === null ? null : await findBankAccount(parts.pool, caller, id)
+  if (!account) throw new AppError('bank_account_unknown')
+  return account
+}

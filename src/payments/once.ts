@@ -1,0 +1,100 @@
+import { isLockTimeout } from '../db/errors.ts'
+import type { Queryable } from '../db/query.ts'
+import { inTransaction } from '../db/tx.ts'
+import { AppError } from '../errors.ts'
+import type { UserId } from '../ids/ids.ts'
+import { digestKey, fingerprint } from './fingerprint.ts'
+import { LOCK_TIMEOUT_MS } from './parts.ts'
+import type { PaymentParts } from './parts.ts'
+import type { RequestRecord } from './passenger.ts'
+import * as store from './store.ts'
+import type { FoundRequest } from './store.ts'
+
+export type Ask = Readonly<{
+  caller: UserId
+  key: string | null
+  action: string
+  /** All that tells this request from another. */
+  ask: readonly unknown[]
+}>
+
+export type Outcome<S extends string> = Readonly<{ subject: S | null; replayed: boolean }>
+
+type Work<S> = (tx: Queryable) => Promise<S | null>
+
+/** The record that makes a request once, or null when it came without a key. */
+export function requestRecord(secret: Uint8Array, ask: Ask, subject: string | null) {
+  if (ask.key === null) return null
+  return {
+    caller: ask.caller,
+    key: digestKey(ask.key),
+    ask: fingerprint(secret, [ask.action, ...ask.ask]),
+    action: ask.action,
+    subject,
+  } satisfies RequestRecord
+}
+
+/**
+ * Carries a request out that moves no money: once for its key. Its record commits with its effect.
+ * The second of two at once waits for the first.
+ *
+ * `countsRefusals`: what `work` did before it refused stays, as a wrong answer that was counted.
+ *
+ * @throws AppError `idempotency_key_reused`, `request_in_progress`, and what `work` throws.
+ */
+export async function once<S extends string>(
+  parts: PaymentParts,
+  ask: Ask,
+  work: Work<S>,
+  options: Readonly<{ countsRefusals: boolean }> = { countsRefusals: false },
+): Promise<Outcome<S>> {
+  const record = requestRecord(parts.digestKey, ask, null)
+  const carried = await inTransaction(
+    parts.pool,
+    async (tx) => {
+      if (record && !(await reserve(tx, record, parts))) {
+        return { outcome: replayOf<S>(record, await store.findRequests(tx, [record])) }
+      }
+      const done = await attempt(tx, work, options.countsRefusals)
+      if (done instanceof AppError) {
+        if (record) await store.dropRequest(tx, record)
+        return { refusal: done }
+      }
+      if (record && done !== null) await store.nameSubject(tx, record, done)
+      return { outcome: { subject: done, replayed: false } }
+    },
+    { lockTimeoutMs: LOCK_TIMEOUT_MS },
+  )
+  if ('refusal' in carried) throw carried.refusal
+  return carried.outcome
+}
+
+/** What an earlier request under this key came to. @throws AppError `idempotency_key_reused`. */
+export function replayOf<S extends string>(
+  record: RequestRecord,
+  found: readonly FoundRequest[],
+): Outcome<S> {
+  const [earlier] = found
+  if (!earlier) throw new AppError('request_in_progress')
+  if (earlier.ask !== record.ask) throw new AppError('idempotency_key_reused')
+  return { subject: earlier.subject as S | null, replayed: true }
+}
+
+async function reserve(tx: Queryable, record: RequestRecord, parts: PaymentParts) {
+  try {
+    return await store.reserveRequest(tx, record, parts.clock.now())
+  } catch (error) {
+    if (isLockTimeout(error)) throw new AppError('request_in_progress', {}, { cause: error })
+    throw error
+  }
+}
+
+async function attempt<S>(tx: Queryable, work: Work<S>, countsRefusals: boolean) {
+  try {
+    return await work(tx)
+  } catch (error) {
+    // A refusal without an SQL error as its cause leaves the transaction fit to commit.
+    if (countsRefusals && error instanceof AppError && error.cause === undefined) return error
+    throw error
+  }
+}

@@ -1,0 +1,28 @@
+import type { Directory } from '../auth/directory.ts'
+import type { LinkParts } from '../banks/link.ts'
+import type { Pool } from '../db/pool.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { Money } from '../money.ts'
+import type { Rail } from '../rails/rail.ts'
+import type { Clock } from '../time.ts'
+import type { LimitRules } from './limits.ts'
+import type { Passenger, Reason } from './passenger.ts'
+
+/** What the hall is built of. */
+export type PaymentParts = Readonly<{
+  pool: Pool
+  ledger: Ledger<Passenger, Reason>
+  clock: Clock
+  rail: Rail
+  directory: Directory
+  banks: LinkParts
+  /** 32 bytes: keys the hashes of requests and codes. */
+  digestKey: Uint8Array
+  /** Null in load tests: nobody is limited. */
+  limits: LimitRules | null
+  /** From this amount on, a payment to someone never paid before waits for the payer's code. */
+  verificationThreshold: Money
+}>
+
+/** How long a flow that moves no money waits for a lock, before it answers 503. */
+export const LOCK_TIMEOUT_MS = 3_000

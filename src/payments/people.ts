@@ -1,0 +1,152 @@
+import type { Queryable } from '../db/query.ts'
+import { AppError } from '../errors.ts'
+import { newId } from '../ids/ids.ts'
+import type { UserId } from '../ids/ids.ts'
+import { walletOf } from '../ledger/account.ts'
+import { openAccounts } from '../ledger/store.ts'
+import { addJob } from '../queue/jobs.ts'
+import { changeProfile as change } from '../users/change-profile.ts'
+import { confirmContact as confirm, contactMessage, issueContactCode } from '../users/contacts.ts'
+import { userByLogin } from '../users/find.ts'
+import { openUser } from '../users/open.ts'
+import type { Channel } from '../users/user.ts'
+import { once, replayOf, requestRecord } from './once.ts'
+import type { PaymentParts } from './parts.ts'
+import type { Key, ProfilePatch, SignUp } from './payments.ts'
+import * as store from './store.ts'
+import type { Answered, OwnUser } from './views.ts'
+import { ownUser } from './wallet.ts'
+
+const whole = { start: null, end: null } as const
+
+/**
+ * Opens a user with a wallet, and sends a code to both contacts. A retry under the same key finds
+ * the user that its first try made, by the e-mail address: before, there is no caller to keep it for.
+ *
+ * @throws AppError `contact_invalid`, `contact_taken`, `password_refused`, `overloaded`.
+ */
+export async function signUp(
+  parts: PaymentParts,
+  ask: SignUp,
+  key: Key,
+): Promise<Answered<OwnUser>> {
+  const { email, phoneNumber, displayName, handle } = ask
+  const known = { email, handle, phoneNumber }
+  const password = await parts.directory.sealPassword(ask.password, known)
+  const userId = newId('user')
+  const asked = [email, phoneNumber, ask.password, displayName, handle]
+  const request = { caller: userId, key, action: 'user.create', ask: asked }
+  try {
+    await once<UserId>(parts, request, async (tx) => {
+      const now = parts.clock.now()
+      await openUser(tx, { userId, email, phoneNumber, displayName, handle, now })
+      await openAccounts(tx, [{ id: walletOf(userId), floor: 'zero' }], now)
+      await parts.directory.setPassword(tx, { userId, password, now })
+      await sendCode(parts, tx, userId, 'email')
+      await sendCode(parts, tx, userId, 'phone')
+      return userId
+    })
+  } catch (error) {
+    const earlier = await earlierSignUp(parts, error, ask, key)
+    if (!earlier) throw error
+    return { value: await ownUser(parts, earlier, whole), replayed: true }
+  }
+  return { value: await ownUser(parts, userId, whole), replayed: false }
+}
+
+/** The user of the same request, whose e-mail address its first try has taken. */
+async function earlierSignUp(
+  parts: PaymentParts,
+  error: unknown,
+  ask: SignUp,
+  key: Key,
+): Promise<UserId | null> {
+  if (key === null || !(error instanceof AppError) || error.code !== 'contact_taken') return null
+  const caller = await userByLogin(parts.pool, ask.email)
+  if (!caller) return null
+  const asked = [ask.email, ask.phoneNumber, ask.password, ask.displayName, ask.handle]
+  const request = { caller, key, action: 'user.create', ask: asked }
+  const record = requestRecord(parts.digestKey, request, null)
+  const found = record ? await store.findRequests(parts.pool, [record]) : []
+  return record && found.length > 0 ? replayOf<UserId>(record, found).subject : null
+}
+
+/** @throws AppError `contact_invalid`, `contact_taken`, `idempotency_key_reused`. */
+export async function changeProfile(
+  parts: PaymentParts,
+  caller: UserId,
+  patch: ProfilePatch,
+  key: Key,
+): Promise<Answered<OwnUser>> {
+  const ask = { caller, key, action: 'user.change', ask: [Object.entries(patch).sort()] }
+  const { replayed } = await once<UserId>(parts, ask, async (tx) => {
+    await change(tx, caller, patch)
+    if (patch.email !== undefined) await sendCodeIfNeeded(parts, tx, caller, 'email')
+    if (patch.phoneNumber !== undefined) await sendCodeIfNeeded(parts, tx, caller, 'phone')
+    return caller
+  })
+  return { value: await ownUser(parts, caller, whole), replayed }
+}
+
+/** @throws AppError `contact_verified`, `rate_limited`, `idempotency_key_reused`. */
+export async function sendContactCode(
+  parts: PaymentParts,
+  caller: UserId,
+  channel: Channel,
+  key: Key,
+): Promise<Answered<null>> {
+  const ask = { caller, key, action: 'contact.send', ask: [channel] }
+  const { replayed } = await once(parts, ask, async (tx) => {
+    await sendCode(parts, tx, caller, channel)
+    return null
+  })
+  return { value: null, replayed }
+}
+
+/** @throws AppError `code_wrong`, `code_expired`, `contact_verified`, `idempotency_key_reused`. */
+export async function confirmContact(
+  parts: PaymentParts,
+  caller: UserId,
+  { channel, code }: Readonly<{ channel: Channel; code: string }>,
+  key: Key,
+): Promise<Answered<OwnUser>> {
+  const { replayed } = await once<UserId>(
+    parts,
+    { caller, key, action: 'contact.confirm', ask: [channel, code] },
+    async (tx) => {
+      const { digestKey, clock } = parts
+      await confirm(tx, { userId: caller, channel, code, digestKey, now: clock.now() })
+      return caller
+    },
+    { countsRefusals: true },
+  )
+  return { value: await ownUser(parts, caller, whole), replayed }
+}
+
+async function sendCode(
+  parts: PaymentParts,
+  tx: Queryable,
+  userId: UserId,
+  channel: Channel,
+): Promise<void> {
+  const { digestKey, clock } = parts
+  const issued = await issueContactCode(tx, { userId, channel, digestKey, now: clock.now() })
+  const message = contactMessage(channel, issued.code)
+  const { recipient } = issued
+  await addJob(tx, 'send-message', { userId, channel, recipient, ...message }, {})
+}
+
+/** A profile may be written again as it was: a contact that is proven stays so. */
+async function sendCodeIfNeeded(
+  parts: PaymentParts,
+  tx: Queryable,
+  userId: UserId,
+  channel: Channel,
+): Promise<void> {
+  try {
+    await sendCode(parts, tx, userId, channel)
+  } catch (error) {
+    const needless = ['contact_verified', 'rate_limited']
+    if (!(error instanceof AppError) || !needless.includes(error.code)) throw error
+  }
+}

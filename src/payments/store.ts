@@ -1,0 +1,295 @@
+import { bigintArray, smallintArray, textArray, timeArray, uuidArray } from '../db/arrays.ts'
+import type { Queryable } from '../db/query.ts'
+import type { TransactionId, UserId } from '../ids/ids.ts'
+import { entryKinds } from '../ledger/account.ts'
+import { printTime } from '../time.ts'
+import type { Micros } from '../time.ts'
+import type { Digest } from './fingerprint.ts'
+import type { Begin, CodeRecord, Next, RequestRecord, StoredTransaction } from './passenger.ts'
+import { states } from './state.ts'
+import type { State } from './state.ts'
+
+const transactionColumns = `transaction_id as "transactionId", payer_id as "payerId",
+  payee_id as "payeeId", bank_account_id as "bankAccountId", kind, amount, status,
+  decline_reason as "declineReason", note, created_at as "createdAt", posted_at as "postedAt",
+  until`
+
+/** A new transaction as it was decided. */
+export type NewTransaction = Readonly<{
+  begin: Begin
+  state: State
+  declineReason: string | null
+  at: Micros
+}>
+
+const insertTransactionsStatement = {
+  name: 'payments_insert_transactions',
+  text: `insert into transaction (transaction_id, payer_id, payee_id, bank_account_id, kind, amount,
+                                  status, decline_reason, note, created_at, posted_at, until)
+         select transaction_id, payer_id, payee_id, bank_account_id, kind, amount, status,
+                decline_reason, note, at, at, until
+         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::smallint[], $6::bigint[],
+                     $7::smallint[], $8::text[], $9::text[], $10::timestamptz[],
+                     $11::timestamptz[])
+           as n (transaction_id, payer_id, payee_id, bank_account_id, kind, amount, status,
+                 decline_reason, note, at, until)`,
+}
+
+export async function insertTransactions(
+  tx: Queryable,
+  rows: readonly NewTransaction[],
+): Promise<void> {
+  const terms = rows.map(({ begin }) => begin.terms)
+  await tx.query(insertTransactionsStatement, [
+    uuidArray(terms.map(({ transaction }) => transaction)),
+    uuidArray(terms.map(({ payer }) => payer)),
+    uuidArray(terms.map(({ payee }) => payee)),
+    uuidArray(rows.map(({ begin }) => begin.bankAccount)),
+    smallintArray(terms.map(({ kind }) => entryKinds[kind])),
+    bigintArray(terms.map(({ amount }) => amount)),
+    smallintArray(rows.map(({ state }) => states[state])),
+    textArray(rows.map(({ declineReason }) => declineReason)),
+    textArray(terms.map(({ note }) => note)),
+    timeArray(rows.map(({ at }) => at)),
+    timeArray(rows.map(({ begin }) => begin.until)),
+  ])
+}
+
+const advanceStatement = {
+  name: 'payments_advance',
+  text: `update transaction t
+         set status = n.status, decline_reason = n.decline_reason, posted_at = n.at, until = n.until
+         from unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::smallint[], $5::text[],
+                     $6::timestamptz[], $7::timestamptz[])
+           as n (transaction_id, payer_id, read_status, status, decline_reason, at, until)
+         where t.transaction_id = n.transaction_id and t.payer_id = n.payer_id
+           and t.status = n.read_status`,
+}
+
+/** @returns how many stood where they were thought to stand, and went on. */
+export async function advanceTransactions(
+  tx: Queryable,
+  rows: readonly Readonly<{ next: Next; at: Micros }>[],
+): Promise<number> {
+  const steps = rows.map(({ next }) => next)
+  const result = await tx.query(advanceStatement, [
+    uuidArray(steps.map(({ terms }) => terms.transaction)),
+    uuidArray(steps.map(({ terms }) => terms.payer)),
+    smallintArray(steps.map(({ from }) => states[from])),
+    smallintArray(steps.map(({ to }) => states[to])),
+    textArray(steps.map(({ declineReason }) => declineReason)),
+    timeArray(rows.map(({ at }) => at)),
+    timeArray(steps.map(({ until }) => until)),
+  ])
+  return result.rowCount ?? 0
+}
+
+const insertRequestsStatement = {
+  name: 'payments_insert_requests',
+  text: `insert into request (user_id, key_digest, request_digest, action, subject_id, created_at)
+         select user_id, key_digest, request_digest, action, subject_id, $6::timestamptz
+         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[])
+           as n (user_id, key_digest, request_digest, action, subject_id)`,
+}
+
+export const REQUEST_ONCE = 'request_pkey'
+
+export async function insertRequests(
+  tx: Queryable,
+  rows: readonly RequestRecord[],
+  at: Micros,
+): Promise<void> {
+  await tx.query(insertRequestsStatement, [
+    uuidArray(rows.map(({ caller }) => caller)),
+    uuidArray(rows.map(({ key }) => key)),
+    uuidArray(rows.map(({ ask }) => ask)),
+    textArray(rows.map(({ action }) => action)),
+    uuidArray(rows.map(({ subject }) => subject)),
+    printTime(at),
+  ])
+}
+
+/** A request that was carried out. */
+export type FoundRequest = Readonly<{
+  userId: UserId
+  key: Digest
+  ask: Digest
+  action: string
+  subject: string | null
+  createdAt: Micros
+}>
+
+const findRequestsStatement = {
+  name: 'payments_find_requests',
+  text: `select r.user_id as "userId", r.key_digest as key, r.request_digest as ask, r.action,
+                r.subject_id as subject, r.created_at as "createdAt"
+         from unnest($1::uuid[], $2::uuid[]) as n (user_id, key_digest)
+         join request r on r.user_id = n.user_id and r.key_digest = n.key_digest`,
+}
+
+export async function findRequests(
+  db: Queryable,
+  wanted: readonly Readonly<{ caller: UserId; key: Digest }>[],
+): Promise<readonly FoundRequest[]> {
+  const { rows } = await db.query<FoundRequest>(findRequestsStatement, [
+    uuidArray(wanted.map(({ caller }) => caller)),
+    uuidArray(wanted.map(({ key }) => key)),
+  ])
+  return rows
+}
+
+const findTransactionsStatement = {
+  name: 'payments_find_transactions',
+  text: `select ${transactionColumns} from transaction
+         where transaction_id = any($1::uuid[]) and payer_id = $2`,
+}
+
+/** Those that this user asked for: one user's rows only. */
+export async function findOwnTransactions(
+  db: Queryable,
+  payer: UserId,
+  ids: readonly TransactionId[],
+): Promise<readonly StoredTransaction[]> {
+  const { rows } = await db.query<StoredTransaction>(findTransactionsStatement, [
+    uuidArray(ids),
+    payer,
+  ])
+  return rows
+}
+
+const findTransactionStatement = {
+  name: 'payments_find_transaction',
+  text: `select ${transactionColumns} from transaction where transaction_id = $1`,
+}
+
+/** Whoever asked for it. */
+export async function findTransactionById(
+  db: Queryable,
+  id: TransactionId,
+): Promise<StoredTransaction | null> {
+  return (await db.query<StoredTransaction>(findTransactionStatement, [id])).rows[0] ?? null
+}
+
+const statesStatement = {
+  name: 'payments_states',
+  text: `select transaction_id as id, status from transaction
+         where transaction_id = any($1::uuid[]) and payer_id = any($2::uuid[])`,
+}
+
+export async function readStates(
+  tx: Queryable,
+  steps: readonly Next[],
+): Promise<ReadonlyMap<string, number>> {
+  const { rows } = await tx.query<{ id: string; status: number }>(statesStatement, [
+    uuidArray(steps.map(({ terms }) => terms.transaction)),
+    uuidArray(steps.map(({ terms }) => terms.payer)),
+  ])
+  return new Map(rows.map(({ id, status }) => [id, status]))
+}
+
+const insertCodesStatement = {
+  name: 'payments_insert_code',
+  text: `insert into verification (payer_id, transaction_id, digest, expires_at)
+         values ($1, $2, $3, $4)`,
+}
+
+export async function insertCode(
+  tx: Queryable,
+  payer: UserId,
+  transaction: TransactionId,
+  code: CodeRecord,
+): Promise<void> {
+  const values = [payer, transaction, code.digest, printTime(code.expiresAt)]
+  await tx.query(insertCodesStatement, values)
+}
+
+const countAttemptStatement = {
+  name: 'payments_count_attempt',
+  text: `update verification set attempts = attempts + 1
+         where payer_id = $1 and transaction_id = $2 and attempts < $3
+         returning digest, attempts`,
+}
+
+/** Counts an answer before it is compared, so that no two share an attempt. Null when none is left. */
+export async function countAttempt(
+  db: Queryable,
+  payer: UserId,
+  transaction: TransactionId,
+  most: number,
+): Promise<Readonly<{ digest: Uint8Array; attempts: number }> | null> {
+  const { rows } = await db.query<{ digest: Uint8Array; attempts: number }>(countAttemptStatement, [
+    payer,
+    transaction,
+    most,
+  ])
+  return rows[0] ?? null
+}
+
+const insertPayeesStatement = {
+  name: 'payments_insert_payees',
+  text: `insert into payee (user_id, payee_id)
+         select distinct user_id, payee_id
+         from unnest($1::uuid[], $2::uuid[]) as n (user_id, payee_id)
+         on conflict (user_id, payee_id) do nothing`,
+}
+
+export async function insertPayees(
+  tx: Queryable,
+  pairs: readonly Readonly<{ payer: UserId; payee: UserId }>[],
+): Promise<void> {
+  await tx.query(insertPayeesStatement, [
+    uuidArray(pairs.map(({ payer }) => payer)),
+    uuidArray(pairs.map(({ payee }) => payee)),
+  ])
+}
+
+const knowsPayeeStatement = {
+  name: 'payments_knows_payee',
+  text: `select 1 from payee where user_id = $1 and payee_id = $2`,
+}
+
+/** True for ever once it is true, so it may be asked without a lock. */
+export async function knowsPayee(db: Queryable, payer: UserId, payee: UserId): Promise<boolean> {
+  return (await db.query(knowsPayeeStatement, [payer, payee])).rows.length > 0
+}
+
+const reserveRequestStatement = {
+  name: 'payments_reserve_request',
+  text: `insert into request (user_id, key_digest, request_digest, action, created_at)
+         values ($1, $2, $3, $4, $5)
+         on conflict (user_id, key_digest) do nothing`,
+}
+
+/** Waits for a request under the same key that is still under way. @returns whether it is new. */
+export async function reserveRequest(
+  tx: Queryable,
+  record: RequestRecord,
+  at: Micros,
+): Promise<boolean> {
+  const { caller, key, ask, action } = record
+  const values = [caller, key, ask, action, printTime(at)]
+  return (await tx.query(reserveRequestStatement, values)).rowCount === 1
+}
+
+const nameSubjectStatement = {
+  name: 'payments_name_subject',
+  text: `update request set subject_id = $3 where user_id = $1 and key_digest = $2`,
+}
+
+export async function nameSubject(
+  tx: Queryable,
+  record: RequestRecord,
+  subject: string,
+): Promise<void> {
+  await tx.query(nameSubjectStatement, [record.caller, record.key, subject])
+}
+
+const dropRequestStatement = {
+  name: 'payments_drop_request',
+  text: `delete from request where user_id = $1 and key_digest = $2`,
+}
+
+/** Takes back a reservation in the transaction that made it: what was refused may be asked again. */
+export async function dropRequest(tx: Queryable, record: RequestRecord): Promise<void> {
+  await tx.query(dropRequestStatement, [record.caller, record.key])
+}
