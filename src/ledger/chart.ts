@@ -19,3 +19,10 @@ export const chart = {
   fees: system('04', 'zero', 'fees earned'),
   microEntries: system('05', 'none', 'what proving bank accounts has cost'),
 } as const satisfies Record<string, SystemAccount>
+
+const ids: ReadonlySet<string> = new Set(Object.values(chart).map(({ id }) => id))
+
+/** True for Farthing's own accounts, which nobody pays by their id. */
+export function isInChart(id: string): boolean {
+  return ids.has(id)
+}

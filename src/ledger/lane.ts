@@ -14,6 +14,8 @@ export type Lane<P, R> = Readonly<{
   busy: () => boolean
   /** Runs batches until `take` has no more. */
   drive: (take: () => readonly Waiting<P, R>[]) => void
+  /** Waits until it has no more to do. */
+  idle: () => Promise<void>
   /** Waits for the batch under way, and gives the connection back. */
   close: () => Promise<void>
 }>
@@ -141,10 +143,16 @@ export function createLane<P, R>(
   return {
     busy: () => running !== null,
     drive: (take) => {
-      running = (async () => {
+      const work = async () => {
         for (let next = take(); next.length > 0; next = take()) await run(next)
+      }
+      // Not inside the work: where there is none, that would end before `running` has its value.
+      running = work().finally(() => {
         running = null
-      })()
+      })
+    },
+    idle: async () => {
+      await running
     },
     close: async () => {
       await running

@@ -2,7 +2,10 @@ import { channel } from 'node:diagnostics_channel'
 import type { LedgerConnection } from '../db/pool.ts'
 import { AppError } from '../errors.ts'
 import type { Clock } from '../time.ts'
+import type { AccountId } from './account.ts'
+import { accountsOf } from './batch.ts'
 import { createLane } from './lane.ts'
+import type { Lane } from './lane.ts'
 import type { Passengers, Ride } from './passengers.ts'
 import type { Verdict } from './post.ts'
 
@@ -30,6 +33,7 @@ export type Ledger<P, R> = Readonly<{
 /** A movement with the caller that waits for it. */
 export type Waiting<P, R> = {
   readonly ride: Ride<P>
+  readonly accounts: readonly AccountId[]
   readonly since: number
   tries: number
   readonly resolve: (verdict: Verdict<R>) => void
@@ -48,10 +52,13 @@ const waitingChannel = channel('farthing:ledger.waiting')
  * single caller waits for one flush, and many share it.
  */
 export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
-  let waiting: Waiting<P, R>[] = []
+  let waiting: readonly Waiting<P, R>[] = []
+  let arrived: Waiting<P, R>[] = []
   let closing = false
   let woken = false
   const lanes = Array.from({ length: parts.lanes }, () => createLane(parts, again))
+  /** What the batch of each lane has locked: no other lane takes a movement that would wait for it. */
+  const held = new Map<Lane<P, R>, ReadonlySet<string>>()
 
   /** Gives back to the head of the queue what was taken, and did not happen. */
   function again(rides: readonly Waiting<P, R>[]): void {
@@ -67,47 +74,82 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
 
   function wake(): void {
     woken = false
-    if (waiting.length === 0) return
+    if (waiting.length + arrived.length === 0) return
     const idle = lanes.find((lane) => !lane.busy())
-    if (idle) idle.drive(take)
+    if (idle) idle.drive(() => take(idle))
   }
 
-  function take(): readonly Waiting<P, R>[] {
-    const { batch, rest } = assemble(waiting, performance.now())
+  function take(lane: Lane<P, R>): readonly Waiting<P, R>[] {
+    held.delete(lane)
+    const queue = arrived.length === 0 ? waiting : [...waiting, ...arrived]
+    arrived = []
+    const { batch, rest, locks } = assemble(queue, held.values(), performance.now())
     waiting = rest
     if (waitingChannel.hasSubscribers) waitingChannel.publish(waiting.length)
+    if (batch.length > 0) {
+      held.set(lane, locks)
+      if (rest.length > 0) wakeSoon()
+    }
     return batch
   }
 
   return {
     post: async (ride) => {
-      if (closing || waiting.length >= WAITING_MAX) throw new AppError('overloaded')
+      if (closing || waiting.length + arrived.length >= WAITING_MAX) {
+        throw new AppError('overloaded')
+      }
       return await new Promise((resolve, reject) => {
-        waiting.push({ ride, since: performance.now(), tries: 0, resolve, reject })
+        const accounts = accountsOf([ride])
+        arrived.push({ ride, accounts, since: performance.now(), tries: 0, resolve, reject })
         wakeSoon()
       })
     },
     close: async () => {
       closing = true
-      wake()
+      // A lane that has come to rest may be woken again for what another one left.
+      while (waiting.length + arrived.length > 0 || lanes.some((lane) => lane.busy())) {
+        wake()
+        await Promise.all(lanes.map(async (lane) => await lane.idle()))
+      }
       await Promise.all(lanes.map(async (lane) => await lane.close()))
     },
   }
 }
 
-/** Takes the next batch in order; leaves out whoever shares a token with one that is in it. */
-function assemble<P, R>(waiting: readonly Waiting<P, R>[], now: number) {
+/**
+ * Takes the next batch in order. Who shares a token with one that is in it, or an account with
+ * another lane's batch, is left for later, and so is everybody behind who wants the same account:
+ * the movements of an account are decided in the order they came.
+ */
+function assemble<P, R>(
+  queue: readonly Waiting<P, R>[],
+  heldByOthers: Iterable<ReadonlySet<string>>,
+  now: number,
+) {
   const batch: Waiting<P, R>[] = []
   const rest: Waiting<P, R>[] = []
   const tokens = new Set<string>()
-  for (const one of waiting) {
-    if (now - one.since > WAIT_MAX_MS) one.reject(new AppError('overloaded'))
-    else if (batch.length === BATCH_MAX || one.ride.tokens.some((token) => tokens.has(token))) {
-      rest.push(one)
-    } else {
-      batch.push(one)
-      for (const token of one.ride.tokens) tokens.add(token)
+  const locks = new Set<string>()
+  const others = [...heldByOthers]
+  const kept = new Set<string>()
+  const isKept = (id: string) => kept.has(id) || others.some((held) => held.has(id))
+  for (const [index, one] of queue.entries()) {
+    if (batch.length === BATCH_MAX) {
+      return { batch, rest: [...rest, ...queue.slice(index)], locks }
     }
+    if (now - one.since > WAIT_MAX_MS) {
+      one.reject(new AppError('overloaded'))
+      continue
+    }
+    const shares = one.ride.tokens.some((token) => tokens.has(token))
+    if (shares || one.accounts.some(isKept)) {
+      rest.push(one)
+      for (const account of one.accounts) kept.add(account)
+      continue
+    }
+    batch.push(one)
+    for (const token of one.ride.tokens) tokens.add(token)
+    for (const account of one.accounts) locks.add(account)
   }
-  return { batch, rest }
+  return { batch, rest, locks }
 }

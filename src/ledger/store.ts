@@ -39,15 +39,19 @@ export async function readAccounts(db: Queryable, ids: readonly AccountId[]): Pr
   return new Map(rows.map((row) => [row.id, row]))
 }
 
+/** Arrays are unnested side by side in the select list: in the from list each is first materialized. */
 const writeAccountsStatement = {
   name: 'ledger_write_accounts',
   text: `update account a
          set version = n.version, balance = n.balance, held = n.held, sent = n.sent,
              withdrawn = n.withdrawn, sending = n.sending, withdrawing = n.withdrawing, at = n.at
-         from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
-                     $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::timestamptz[])
-           as n (account_id, read_version, version, balance, held, sent, withdrawn, sending,
-                 withdrawing, at)
+         from (
+           select unnest($1::uuid[]) as account_id, unnest($2::bigint[]) as read_version,
+                  unnest($3::bigint[]) as version, unnest($4::bigint[]) as balance,
+                  unnest($5::bigint[]) as held, unnest($6::bigint[]) as sent,
+                  unnest($7::bigint[]) as withdrawn, unnest($8::bigint[]) as sending,
+                  unnest($9::bigint[]) as withdrawing, unnest($10::timestamptz[]) as at
+         ) n
          where a.account_id = n.account_id and a.version = n.read_version`,
 }
 
@@ -76,10 +80,11 @@ const appendStatement = {
   name: 'ledger_append',
   text: `insert into entry (account_id, version, transaction_id, at, amount, balance, held, sent,
                             withdrawn, other_id, kind, opens, note)
-         select * from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::timestamptz[],
-                              $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-                              $9::bigint[], $10::uuid[], $11::smallint[], $12::boolean[],
-                              $13::text[])`,
+         select unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::uuid[]),
+                unnest($4::timestamptz[]), unnest($5::bigint[]), unnest($6::bigint[]),
+                unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::bigint[]),
+                unnest($10::uuid[]), unnest($11::smallint[]), unnest($12::boolean[]),
+                unnest($13::text[])`,
 }
 
 export async function appendEntries(tx: Queryable, entries: readonly Entry[]): Promise<number> {

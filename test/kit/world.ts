@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict'
+import { randomBytes, randomInt } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { createDirectory } from '../../src/auth/directory.ts'
+import { createPasswords } from '../../src/auth/passwords.ts'
+import { connectLedger } from '../../src/db/pool.ts'
+import type { Pool } from '../../src/db/pool.ts'
+import { createHandlers } from '../../src/functions/handlers.ts'
+import type { BankAccountId, UserId } from '../../src/ids/ids.ts'
+import { chart } from '../../src/ledger/chart.ts'
+import { createLedger } from '../../src/ledger/ledger.ts'
+import { openAccounts } from '../../src/ledger/store.ts'
+import { mailboxDelivery, readMailbox } from '../../src/messages/mailbox.ts'
+import { money } from '../../src/money.ts'
+import { auditBooks } from '../../src/ops/audit.ts'
+import type { LimitRules } from '../../src/payments/limits.ts'
+import { createPassengers } from '../../src/payments/passengers.ts'
+import type { PaymentParts } from '../../src/payments/parts.ts'
+import { createPayments } from '../../src/payments/payments.ts'
+import type { Payments } from '../../src/payments/payments.ts'
+import type { TransactionView } from '../../src/payments/views.ts'
+import { runJobs } from '../../src/queue/run.ts'
+import { createSandboxBank } from '../../src/rails/bank/sandbox.ts'
+import { after, systemClock } from '../../src/time.ts'
+import type { Clock } from '../../src/time.ts'
+import { freshDatabase } from './database.ts'
+
+export type WorldOptions = Readonly<{
+  limits?: LimitRules | null
+  settleMs?: number
+}>
+
+export type World = Readonly<{
+  url: string
+  pool: Pool
+  parts: PaymentParts
+  payments: Payments
+  /** Moves the clock of the house, not of the database. */
+  advance: (span: bigint) => void
+  /** A user with proven contacts. */
+  person: () => Promise<UserId>
+  /** A verified bank account; 95… succeeds, 9000000003 comes back. */
+  bank: (user: UserId, accountNumber?: string) => Promise<BankAccountId>
+  /** A user with money that came in from a bank. */
+  rich: (cents: bigint) => Promise<UserId>
+  pay: (from: UserId, to: UserId, cents: bigint, key?: string) => Promise<TransactionView>
+  /** Waits for the fact, ten seconds at most. */
+  until: <T>(fact: () => Promise<T | null | undefined | false>) => Promise<T>
+  codeFor: (user: UserId) => Promise<string>
+  assertBooks: () => Promise<void>
+  close: () => Promise<void>
+}>
+
+/** The whole house but its doors, on a database of its own, with its real queue and sandbox bank. */
+export async function startWorld(options: WorldOptions = {}): Promise<World> {
+  const database = await freshDatabase()
+  const { pool, url } = database
+  let offset = 0n
+  const clock: Clock = { now: () => after(systemClock.now(), offset) }
+  const digestKey = randomBytes(32)
+  const limits = options.limits ?? null
+  const ledger = createLedger({
+    connect: async () =>
+      await connectLedger({
+        url,
+        statementTimeoutMs: 5_000,
+        lockTimeoutMs: 4_000,
+        applicationName: 'test ledger',
+      }),
+    passengers: createPassengers(limits),
+    clock,
+    lanes: 2,
+  })
+  await openAccounts(pool, Object.values(chart), clock.now())
+  const cheap = createPasswords({ memoryKiB: 64, passes: 1, parallelism: 1 })
+  const parts: PaymentParts = {
+    pool,
+    ledger,
+    clock,
+    rail: createSandboxBank({ db: pool, clock, settleMs: options.settleMs ?? 0, key: digestKey }),
+    directory: createDirectory({ db: pool, passwords: cheap }),
+    banks: { sealKeys: new Map([['k1', randomBytes(32)]]), digestKey, routingRanges: 'any' },
+    digestKey,
+    limits,
+    verificationThreshold: money(50_000n),
+  }
+  const payments = createPayments(parts)
+  const deliver = mailboxDelivery(pool, clock)
+  const audit = async () => await assertBooks(pool)
+  const handlers = createHandlers({ payments: parts, deliver, audit })
+  const jobs = runJobs({ databaseUrl: url, handlers, concurrency: 4 })
+
+  const person = async () => {
+    const digits = String(randomInt(1_000_000_000)).padStart(9, '0')
+    const { value } = await payments.signUp(
+      {
+        email: `p${digits}@example.com`,
+        phoneNumber: `+1415${String(randomInt(2_000_000, 9_999_999))}`,
+        password: `a long pass phrase ${digits.slice(0, 3)}`,
+        displayName: null,
+        handle: null,
+      },
+      null,
+    )
+    const { userId, email, phoneNumber } = value.user
+    for (const [channel, recipient] of [
+      ['email', email],
+      ['phone', phoneNumber],
+    ] as const) {
+      const code = await until(async () => await lastCode(pool, recipient))
+      await payments.confirmContact(userId, { channel, code }, null)
+    }
+    return userId
+  }
+  const bank = async (user: UserId, accountNumber = `95${randomInt(10 ** 9)}`) => {
+    const { value } = await payments.linkBankAccount(
+      user,
+      {
+        bankName: 'Sandbox Bank',
+        bankPhoneNumber: null,
+        bankEmail: null,
+        bankAccountNumber: accountNumber,
+        bankRoutingNumber: '222222226',
+        accountType: 'checking',
+      },
+      null,
+    )
+    const id = value.bankAccountId
+    await until(async () => {
+      const { rows } = await pool.query<{ amounts: number[] | null }>(
+        `select micro_amounts_cents as amounts from bank_account where bank_account_id = $1`,
+        [id],
+      )
+      const [first, second] = rows[0]?.amounts ?? []
+      if (first === undefined || second === undefined) return null
+      return await payments.verifyBankAccount(user, { id, amountsCents: [first, second] }, null)
+    })
+    return id
+  }
+  const add = async (user: UserId, from: BankAccountId, cents: bigint) => {
+    const { value } = await payments.moveMoney(
+      user,
+      {
+        from: { kind: 'bank', id: from },
+        to: { kind: 'user', id: user },
+        amount: money(cents),
+        note: null,
+        transactionDate: null,
+      },
+      null,
+    )
+    return await until(async () => {
+      const found = await payments.findTransaction(user, value.transactionId)
+      return found.status === 'accepted' && found
+    })
+  }
+  return {
+    url,
+    pool,
+    parts,
+    payments,
+    advance: (span) => {
+      offset += span
+    },
+    person,
+    bank,
+    rich: async (cents) => {
+      const user = await person()
+      await add(user, await bank(user), cents)
+      return user
+    },
+    pay: async (from, to, cents, key) => {
+      const ask = {
+        from: { kind: 'user', id: from },
+        to: { kind: 'user', id: to },
+        amount: money(cents),
+        note: null,
+        transactionDate: null,
+      } as const
+      return (await payments.moveMoney(from, ask, key ?? null)).value
+    },
+    until,
+    codeFor: async (user) => {
+      const { user: found } = await payments.ownUser(user, { start: null, end: null })
+      return await until(async () => await lastCode(pool, found.email, 'Confirm your payment'))
+    },
+    assertBooks: async () => await assertBooks(pool),
+    close: async () => {
+      await jobs.stop()
+      await ledger.close()
+      await database.drop()
+    },
+  }
+}
+
+async function assertBooks(pool: Pool): Promise<void> {
+  const findings = await auditBooks(pool)
+  assert.deepEqual(
+    findings.flatMap(({ offences }) => offences),
+    [],
+  )
+  assert(findings.length >= 12, 'the audit has lost some of its checks')
+}
+
+async function lastCode(pool: Pool, recipient: string, subject = ''): Promise<string | null> {
+  const messages = await readMailbox(pool, recipient, 10)
+  const message = messages.find((one) => one.subject.startsWith(subject))
+  return message ? (/\b\d{6}\b/.exec(message.body)?.[0] ?? null) : null
+}
+
+async function until<T>(fact: () => Promise<T | null | undefined | false>): Promise<T> {
+  for (let tries = 0; tries < 1_000; tries++) {
+    const found = await fact()
+    if (found) return found
+    await delay(10)
+  }
+  throw new Error('it did not come true within ten seconds')
+}
