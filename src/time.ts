@@ -25,18 +25,28 @@ export function fromDate(date: Date): Micros {
   return (BigInt(date.getTime()) * MILLISECOND) as Micros
 }
 
-/** For libraries that take a Date: whole milliseconds, rounded down. */
+/** For libraries that take a Date: whole milliseconds, rounded down, before 1970 as well. */
 export function toDate(at: Micros): Date {
-  return new Date(Number(at / MILLISECOND))
+  return new Date(Number((at - modulo(at, MILLISECOND)) / MILLISECOND))
 }
 
 /** RFC 3339 in UTC, always with six decimals, so that texts sort as times do. */
 export function printTime(at: Micros): string {
-  const fraction = (at % SECOND).toString().padStart(6, '0')
+  const fraction = modulo(at, SECOND).toString().padStart(6, '0')
   return `${toDate(at).toISOString().slice(0, 19)}.${fraction}Z`
 }
 
-const rfc3339 = /^(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2})$/
+/** The remainder of a division that rounds down: `%` rounds to zero, and turns negative. */
+function modulo(at: Micros, span: bigint): bigint {
+  return ((at % span) + span) % span
+}
+
+const rfc3339 =
+  /^(\d{4}-\d{2}-\d{2})[Tt]((?:[01]\d|2[0-3]):\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2})$/
+
+/** The years that RFC 3339 and PostgreSQL both can write: 1 to 9999, in UTC. */
+const FIRST_MILLISECOND = Date.parse('0001-01-01T00:00:00Z')
+const LAST_MILLISECOND = Date.parse('9999-12-31T23:59:59Z')
 
 /** Reads an RFC 3339 time, to the microsecond; finer digits are cut. `null` when it is none. */
 export function parseTime(text: string): Micros | null {
@@ -48,6 +58,7 @@ export function parseTime(text: string): Micros | null {
   // Date.parse rolls 30 February over to March: a date must come back as it went in.
   if (Number.isNaN(milliseconds) || Number.isNaN(day.getTime())) return null
   if (day.toISOString().slice(0, 10) !== date) return null
+  if (milliseconds < FIRST_MILLISECOND || milliseconds > LAST_MILLISECOND) return null
   const micros = BigInt(fraction.slice(0, 6).padEnd(6, '0'))
   return (BigInt(milliseconds) * MILLISECOND + micros) as Micros
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 
-export const PASSWORD_MIN = 8
-export const PASSWORD_MAX = 256
+const PASSWORD_MIN = 8
+const PASSWORD_MAX = 256
 /** UTF-16 units. No password of 256 code points is typed with more; what is, is not normalized. */
 const TYPED_MAX = 2_048
 /** Shorter words of one's own, like the handle `ann`, are in too many good passwords by chance. */

@@ -24,12 +24,16 @@ const HEADER_BYTES = 20
 const EMPTY_BYTES = 12
 const SIZE_BYTES = 4
 const NULL_SIZE = -1
+/** The canonical text: 32 digits and four hyphens. */
+const UUID_LENGTH = 36
 /** PostgreSQL counts its microseconds from 2000-01-01. */
 const POSTGRES_EPOCH = 946_684_800_000_000n
 
 export function uuidArray(values: readonly (string | null)[]): Buffer {
   return fixedArray(types.uuid, values, (target, value, at) => {
-    const written = target.write(value.replaceAll('-', ''), at, 'hex')
+    // Behind the last element the buffer ends, and would cut what is too long without a word.
+    const hex = value.length === UUID_LENGTH ? value.replaceAll('-', '') : ''
+    const written = target.write(hex, at, 'hex')
     if (written !== types.uuid.bytes) throw new TypeError(`not a uuid: ${value}`)
   })
 }

@@ -10,6 +10,7 @@ export type LedgerRefusal =
   | 'accounts_repeat'
   | 'balance_out_of_range'
   | 'insufficient_funds'
+  | 'total_falls'
   | 'unbalanced'
 
 /**
@@ -85,6 +86,7 @@ function refusalOf(account: Account, change: Change): LedgerRefusal | null {
 
   const next = applied(account, change)
   if (next.balance > MONEY_MAX || next.balance < -MONEY_MAX) return 'balance_out_of_range'
+  if (next.sent < account.sent || next.withdrawn < account.withdrawn) return 'total_falls'
   if (next.held < 0n || next.sending < 0n || next.withdrawing < 0n) return 'insufficient_funds'
   // A debt (a bank's late return) is no reason to refuse what does not lower the balance further.
   const falls = next.balance - next.held < account.balance - account.held

@@ -4,6 +4,7 @@ import { isUniqueViolation } from '../db/errors.ts'
 import { AppError } from '../errors.ts'
 import { newId } from '../ids/ids.ts'
 import type { BankAccountId, TransactionId, UserId } from '../ids/ids.ts'
+import { isInChart } from '../ledger/chart.ts'
 import type { Verdict } from '../ledger/post.ts'
 import { printDollars } from '../money.ts'
 import type { Job } from '../queue/jobs.ts'
@@ -115,6 +116,8 @@ async function routeOf(parts: PaymentParts, caller: UserId, move: MoneyMove): Pr
   if (transactionDate !== null && !isNear(transactionDate, now)) {
     throw new AppError('transaction_date_invalid')
   }
+  // A wallet lies under its user's id, so an id could name an account that is no wallet.
+  if (to.kind === 'user' && isInChart(to.id)) throw new AppError('user_unknown')
   if (from.kind === 'user') {
     if (from.id !== caller) throw new AppError('not_yours')
     if (to.kind === 'user') {

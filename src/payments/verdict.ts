@@ -26,6 +26,7 @@ export function declineReasonOf(
       return account === walletOf(terms.payer) ? 'account_blocked' : 'payee_closed'
     case 'account_unknown':
     case 'accounts_repeat':
+    case 'total_falls':
     case 'unbalanced':
       throw new Error(`${reason} is no answer to a person`)
   }

@@ -69,14 +69,16 @@ export function runJobs(options: RunJobsOptions): JobRunner {
   }
 
   const running = keepRunning()
-  return {
-    stop: async () => {
-      stopping.abort()
-      await within(DRAIN_MS, drain(current))
-      await within(LET_GO_MS, letGo(current))
-      await within(LET_GO_MS, Promise.all([running, liveness.stop(), pool.end()]))
-    },
+
+  async function stop(): Promise<void> {
+    stopping.abort()
+    await within(DRAIN_MS, drain(current))
+    await within(LET_GO_MS, letGo(current))
+    await within(LET_GO_MS, Promise.all([running, liveness.stop(), pool.end()]))
   }
+
+  let stopped: Promise<void> | null = null
+  return { stop: async () => await (stopped ??= stop()) }
 }
 
 function runnerOptions(
@@ -172,7 +174,7 @@ function reportStop(error: unknown): void {
 
 async function within(ms: number, work: Promise<unknown>): Promise<void> {
   const timeUp = new AbortController()
-  const alarm = sleep(ms, undefined, { signal: timeUp.signal, ref: false }).catch(() => undefined)
+  const alarm = sleep(ms, undefined, { signal: timeUp.signal }).catch(() => undefined)
   await Promise.race([work, alarm])
   timeUp.abort()
 }

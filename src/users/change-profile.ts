@@ -4,7 +4,8 @@ import type { UserId } from '../ids/ids.ts'
 import { displayNameForm, emailForm, handleForm, phoneForm } from './names.ts'
 import { claimAll } from './open.ts'
 import { lockUser, releaseNames, updateProfile } from './store.ts'
-import type { User } from './user.ts'
+import { nameFields } from './user.ts'
+import type { Names, User } from './user.ts'
 
 /** What is missing stays as it is. `debitCardId: null` takes the card away. */
 export type ProfilePatch = Readonly<{
@@ -14,8 +15,6 @@ export type ProfilePatch = Readonly<{
   phoneNumber?: string
   debitCardId?: string | null
 }>
-
-const names = ['email', 'phoneNumber', 'handle'] as const
 
 /**
  * Changes what a user says of themselves. A new e-mail address or phone number is unverified until
@@ -32,12 +31,16 @@ export async function changeProfile(
   if (!before) throw new AppError('user_unknown')
   const after = applyPatch(before, patch)
 
-  const changed = names.filter((name) => after[name] !== before[name])
+  const changed = nameFields.filter((name) => after[name] !== before[name])
   if (changed.length > 0) {
     // All claims come before any release: whoever waits for a name holds none that another wants.
-    await claimAll(tx, userId, Object.fromEntries(changed.map((name) => [name, after[name]])))
-    const given = changed.map((name) => before[name])
-    await releaseNames(tx, userId, given)
+    const wanted: Names = Object.fromEntries(changed.map((name) => [name, after[name]]))
+    await claimAll(tx, userId, wanted)
+    await releaseNames(
+      tx,
+      userId,
+      changed.map((name) => before[name]),
+    )
   }
   await updateProfile(tx, after)
   return after

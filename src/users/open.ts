@@ -5,7 +5,8 @@ import type { UserId } from '../ids/ids.ts'
 import type { Micros } from '../time.ts'
 import { displayNameForm, emailForm, handleForm, handleFrom, phoneForm } from './names.ts'
 import { claimNames, insertUser } from './store.ts'
-import type { User } from './user.ts'
+import { nameFields } from './user.ts'
+import type { Names, User } from './user.ts'
 
 /** One in a million that a made handle is taken, and then again: more tries would hide a bug. */
 const HANDLE_TRIES = 3
@@ -57,14 +58,11 @@ export async function openUser(tx: Queryable, ask: NewUser): Promise<User> {
  *
  * @throws AppError `contact_taken` with the first field whose name another user has.
  */
-export async function claimAll(
-  tx: Queryable,
-  userId: UserId,
-  wanted: Readonly<Record<string, string>>,
-): Promise<void> {
-  const claimed = await claimNames(tx, userId, Object.values(wanted))
-  const taken = Object.entries(wanted).find(([, name]) => !claimed.has(name))
-  if (taken) throw new AppError('contact_taken', { field: `/${taken[0]}` })
+export async function claimAll(tx: Queryable, userId: UserId, wanted: Names): Promise<void> {
+  const names = nameFields.map((field) => wanted[field] ?? [])
+  const claimed = await claimNames(tx, userId, names.flat())
+  const taken = nameFields.find((field) => wanted[field] && !claimed.has(wanted[field]))
+  if (taken) throw new AppError('contact_taken', { field: `/${taken}` })
 }
 
 async function claimMadeHandle(tx: Queryable, userId: UserId, email: string): Promise<string> {

@@ -102,15 +102,16 @@ const claimStatement = {
 }
 
 /**
- * Takes names for a user and gives back those that were free. In order of value, so that two
- * sign-ups that want the same names never wait for each other in a circle.
+ * Takes names for a user, in the order given, and gives back those that were free. It waits for
+ * who took one and has not committed, so everyone must come in one order: e-mail address, phone
+ * number, handle.
  */
 export async function claimNames(
   tx: Queryable,
   userId: UserId,
   names: readonly string[],
 ): Promise<ReadonlySet<string>> {
-  const values = [textArray(names.toSorted()), userId]
+  const values = [textArray(names), userId]
   const { rows } = await tx.query<{ value: string }>(claimStatement, values)
   return new Set(rows.map(({ value }) => value))
 }

@@ -7,6 +7,10 @@ export type UserStatus = 'active' | 'frozen' | 'closed'
 /** A way to reach a user, which a code proves to be theirs. */
 export type Channel = 'email' | 'phone'
 
+/** The names by which a user is found, in the order in which they are claimed: see `claimNames`. */
+export const nameFields = ['email', 'phoneNumber', 'handle'] as const
+export type Names = Partial<Record<(typeof nameFields)[number], string>>
+
 /** E-mail, phone number and handle are in their normal forms. */
 export type User = Readonly<{
   userId: UserId

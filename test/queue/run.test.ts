@@ -8,7 +8,7 @@ import { startEmbedded } from '../../src/db/embedded.ts'
 import { openPool } from '../../src/db/pool.ts'
 import { inTransaction } from '../../src/db/tx.ts'
 import { AppError } from '../../src/errors.ts'
-import { addJob, addJobs, type Handlers, type JobName, type Jobs } from '../../src/queue/jobs.ts'
+import { addJob, addJobs, type Handlers, type Jobs } from '../../src/queue/jobs.ts'
 import { type JobRunner, runJobs } from '../../src/queue/run.ts'
 import { migrateQueue } from '../../src/queue/schema.ts'
 import { after as later, SECOND, systemClock } from '../../src/time.ts'
@@ -28,23 +28,19 @@ after(async () => await db.drop())
 
 type Settle = Jobs['settle-instruction']
 
-/** Every kind of job does nothing, but for those given. */
-function handlersWith(some: Partial<Handlers>): Handlers {
-  const nothing = async (): Promise<void> => undefined
-  const names: JobName[] = [
-    'send-message',
-    'submit-instruction',
-    'settle-instruction',
-    'expire-verification',
-    'send-micro-entries',
-    'audit',
-  ]
-  const idle = Object.fromEntries(names.map((name) => [name, nothing])) as Handlers
-  return { ...idle, ...some }
+const nothing = async (): Promise<void> => undefined
+
+const idle: Handlers = {
+  'send-message': nothing,
+  'submit-instruction': nothing,
+  'settle-instruction': nothing,
+  'expire-verification': nothing,
+  'send-micro-entries': nothing,
+  audit: nothing,
 }
 
 function start(settle: (payload: Settle) => Promise<void>, databaseUrl = db.url): JobRunner {
-  const handlers = handlersWith({ 'settle-instruction': settle })
+  const handlers = { ...idle, 'settle-instruction': settle }
   const runner = runJobs({ databaseUrl, handlers, concurrency: 2 })
   runners.push(runner)
   return runner
@@ -224,7 +220,8 @@ test('jobs go on by themselves when the database was killed', { timeout: 90_000 
       )
     })
     await sleep(100)
-    process.kill((await embedded.pid())!, 'SIGKILL')
+    const pid = await embedded.pid()
+    if (pid !== null) process.kill(pid, 'SIGKILL')
   }
   await until('all ran', () => ran.size === 30)
   await runner.stop()

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { randomInt, randomUUID } from 'node:crypto'
+import { answerParent } from './child.ts'
+import { openConnection } from './connection.ts'
+import type { Connection } from './connection.ts'
+import { closedLoop } from './samples.ts'
+import type { Sample } from './samples.ts'
+
+/** Who asks over HTTP: the outside form of their id, and access tokens of theirs. */
+export type Customer = Readonly<{ id: string; token: string }>
+
+export type ClientsSetup = Readonly<{ port: number; customers: readonly Customer[] }>
+
+export type ClientsAsk = Readonly<{
+  what: 'payment' | 'user' | 'history'
+  connections: number
+  ms: number
+}>
+
+/** Keeps connections to the server busy, and reads every answer. */
+answerParent<ClientsSetup, ClientsAsk, Sample>(({ port, customers }) => {
+  const any = (): Customer => customers[randomInt(customers.length)] as Customer
+  const ask: Record<ClientsAsk['what'], (connection: Connection) => Promise<void>> = {
+    payment: async (connection) => {
+      const payer = any()
+      let payee = any()
+      while (payee === payer) payee = any()
+      await pay(connection, payer, payee)
+    },
+    user: async (connection) => await readUser(connection, any()),
+    history: async (connection) => await readHistory(connection, any()),
+  }
+  return Promise.resolve({
+    answer: async ({ what, connections, ms }) => {
+      const opening = Array.from({ length: connections }, async () => await openConnection(port))
+      const open = await Promise.all(opening)
+      try {
+        return await closedLoop({ callers: connections, ms }, async (caller) => {
+          await ask[what](open[caller] as Connection)
+        })
+      } finally {
+        for (const connection of open) connection.close()
+      }
+    },
+    close: () => Promise.resolve(),
+  })
+})
+
+async function pay(connection: Connection, payer: Customer, payee: Customer): Promise<void> {
+  const cents = 1 + randomInt(99)
+  const amount = `0.${String(cents).padStart(2, '0')}`
+  const body = `{"fromId":"${payer.id}","toId":"${payee.id}","amount":${amount},"note":"Thanks for lunch"}`
+  const { status, body: answer } = await connection.exchange(
+    `POST /v1/transaction HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${payer.token}\r\n` +
+      `Idempotency-Key: "${randomUUID()}"\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${body.length}\r\n\r\n${body}`,
+  )
+  assert.equal(status, 200, answer)
+  const paid = JSON.parse(answer) as Readonly<Record<string, unknown>>
+  const { status: verdict, amount: moved, fromId, toId } = paid
+  assert(verdict === 'accepted' && moved === cents, answer)
+  assert(fromId === payer.id && toId === payee.id, answer)
+}
+
+async function readUser(connection: Connection, { id, token }: Customer): Promise<void> {
+  const { status, body } = await connection.exchange(get(`/v1/user/${id}`, token))
+  assert.equal(status, 200, body)
+  const user = JSON.parse(body) as Readonly<Record<string, unknown>>
+  assert(user['userId'] === id && Number(user['balance']) > 0, body)
+}
+
+const PAGE_ROWS = 25
+
+/** The newest page of a long history. */
+async function readHistory(connection: Connection, { id, token }: Customer): Promise<void> {
+  const { status, body } = await connection.exchange(get(`/v1/transactions/${id}`, token))
+  assert.equal(status, 200, body)
+  const page = JSON.parse(body) as Readonly<{ data: readonly unknown[]; nextCursor: string | null }>
+  assert(page.data.length === PAGE_ROWS && page.nextCursor !== null, body)
+}
+
+function get(path: string, token: string): string {
+  return `GET ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n\r\n`
+}

@@ -1,0 +1,87 @@
+import type { Child } from './child.ts'
+import type { ClientsAsk, ClientsSetup, Customer } from './clients.ts'
+import { startChild } from './child.ts'
+import type { Phase } from './measure.ts'
+import type { Pgbench } from './pgbench.ts'
+import type { PostersAsk, PostersSetup } from './posters.ts'
+import type { Sample } from './samples.ts'
+
+/** Callers that wait at the same time: enough for full batches on every connection. */
+const POSTERS = 1_000
+const HOT_ACCOUNTS = 10
+
+export const names = {
+  pgbench: 'pgbench TPC-B, 8 clients',
+  pgbenchAlone: 'pgbench TPC-B, 1 client',
+  ledger: 'ledger alone, 100,000 accounts',
+  hot: 'ledger alone, 10 hot accounts',
+  riding: 'ledger with the rows of payments',
+  http1: 'HTTP payments, 1 connection',
+  http32: 'HTTP payments, 32 connections',
+  http128: 'HTTP payments, 128 connections',
+  user: 'HTTP read of a user, 32 connections',
+  history: 'HTTP history page, 32 connections',
+} as const
+
+export type Phases = Readonly<{
+  /** In the order of a round. */
+  list: readonly Phase[]
+  stop: () => Promise<void>
+}>
+
+export async function preparePhases(ask: {
+  pgbench: Pgbench | null
+  posters: PostersSetup
+  server: Readonly<{ pid: number; port: number }>
+  customers: readonly Customer[]
+}): Promise<Phases> {
+  const posters = await startChild<PostersSetup, PostersAsk, Sample>('posters.ts', ask.posters)
+  const setup = { port: ask.server.port, customers: ask.customers }
+  const clients = await startChild<ClientsSetup, ClientsAsk, Sample>('clients.ts', setup)
+  const everyone = ask.posters.wallets.length
+  const http = overHttp(clients, ask.server.pid)
+  const list = [
+    ...withPgbench(ask.pgbench, names.pgbench, 8),
+    posting(posters, names.ledger, 'alone', everyone),
+    posting(posters, names.hot, 'alone', HOT_ACCOUNTS),
+    posting(posters, names.riding, 'riding', everyone),
+    ...withPgbench(ask.pgbench, names.pgbenchAlone, 1),
+    http(names.http1, 'payment', 1),
+    http(names.http32, 'payment', 32),
+    http(names.http128, 'payment', 128),
+    http(names.user, 'user', 32),
+    http(names.history, 'history', 32),
+  ]
+  return {
+    list,
+    stop: async () => {
+      await Promise.all([posters.stop(), clients.stop()])
+    },
+  }
+}
+
+function withPgbench(pgbench: Pgbench | null, name: string, clients: number): Phase[] {
+  if (!pgbench) return []
+  const run = async (seconds: number) => await pgbench.run({ clients, seconds })
+  return [{ name, unit: 'TPC-B', run, program: null, clients: null }]
+}
+
+function posting(
+  posters: Child<PostersAsk, Sample>,
+  name: string,
+  post: PostersAsk['post'],
+  among: number,
+): Phase {
+  const run = async (seconds: number) =>
+    await posters.ask({ post, among, callers: POSTERS, ms: seconds * 1_000 })
+  return { name, unit: 'payment', run, program: posters.pid, clients: null }
+}
+
+function overHttp(clients: Child<ClientsAsk, Sample>, server: number) {
+  return (name: string, what: ClientsAsk['what'], connections: number): Phase => {
+    const run = async (seconds: number) =>
+      await clients.ask({ what, connections, ms: seconds * 1_000 })
+    const unit = what === 'payment' ? 'payment' : 'read'
+    return { name, unit, run, program: server, clients: clients.pid }
+  }
+}

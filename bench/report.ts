@@ -1,0 +1,157 @@
+import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import { promisify } from 'node:util'
+import type { Finding } from '../src/ops/audit.ts'
+import type { Measured, Phase } from './measure.ts'
+import { names } from './phases.ts'
+import { median } from './samples.ts'
+
+export type Results = Readonly<{
+  phases: readonly Pick<Phase, 'name' | 'unit'>[]
+  /** By the names of the phases. */
+  rounds: readonly ReadonlyMap<string, Measured>[]
+  /** Its version; null when there was none to compare with. */
+  pgbench: string | null
+  postgres: string
+  peakBytes: number
+  entries: Readonly<{ before: number; after: number }>
+  findings: readonly Finding[]
+}>
+
+export type Judgement = Readonly<{ bar: string; found: string; holds: boolean }>
+
+const MEGABYTE = 1_000_000
+const MEMORY_MAX_BYTES = 250 * MEGABYTE
+
+/** What must show. A bar that could not be measured does not hold. */
+export function judge(results: Results): readonly Judgement[] {
+  const times = (bar: string, ratio: number, least: number): Judgement => ({
+    bar: `${bar} >= ${least} x pgbench`,
+    found: `${ratio.toFixed(2)} x`,
+    holds: ratio >= least,
+  })
+  const perSecond = (name: string) => ratioOf(results, name, names.pgbench, 'perSecond')
+  const latency = ratioOf(results, names.http1, names.pgbenchAlone, 'p50Ms')
+  const broken = results.findings.filter(({ offences }) => offences.length > 0)
+  return [
+    times('ledger alone', perSecond(names.ledger), 4),
+    times('ledger, 10 hot accounts', perSecond(names.hot), 8),
+    times('HTTP payments', perSecond(names.http128), 1.5),
+    {
+      bar: "one client's p50 over HTTP <= 2 x pgbench's",
+      found: `${latency.toFixed(2)} x`,
+      holds: latency <= 2,
+    },
+    {
+      bar: `peak memory of the server < ${MEMORY_MAX_BYTES / MEGABYTE} MB`,
+      found: `${(results.peakBytes / MEGABYTE).toFixed(0)} MB`,
+      holds: results.peakBytes < MEMORY_MAX_BYTES,
+    },
+    {
+      bar: 'audit of all that was done',
+      found: broken.length === 0 ? `${results.findings.length} invariants hold` : list(broken),
+      holds: results.findings.length > 0 && broken.length === 0,
+    },
+  ]
+}
+
+const list = (findings: readonly Finding[]): string => findings.map(({ name }) => name).join(', ')
+
+/** The median of the ratios of each round: what slowed one round down slowed both sides of it. */
+function ratioOf(
+  { rounds }: Results,
+  name: string,
+  to: string,
+  what: 'perSecond' | 'p50Ms',
+): number {
+  const ratios = rounds.map((round) => {
+    return (round.get(name)?.[what] ?? Number.NaN) / (round.get(to)?.[what] ?? Number.NaN)
+  })
+  return median(ratios)
+}
+
+/** @returns what people read; `keep` also writes it to results.md. */
+export async function writeReport(
+  results: Results,
+  { keep }: Readonly<{ keep: boolean }>,
+): Promise<string> {
+  const text = [
+    '# Results',
+    await describeRun(results),
+    table(results),
+    explanation,
+    judge(results)
+      .map(({ bar, found, holds }) => `- ${holds ? 'PASS' : 'FAIL'}: ${bar}: ${found}`)
+      .join('\n'),
+  ].join('\n\n')
+  if (keep) await writeFile(new URL('results.md', import.meta.url), `${text}\n`)
+  return text
+}
+
+const columns = ['', 'per second', 'x pgbench', 'p50 ms', 'p99 ms']
+const costs = ['ledger or server', 'PostgreSQL', 'clients', 'bytes', 'log bytes']
+
+function table(results: Results): string {
+  const head = [...columns, ...costs]
+  const rows = results.phases.map(({ name, unit }) => {
+    const of = (what: keyof Measured) =>
+      median(results.rounds.map((round) => round.get(name)?.[what] ?? Number.NaN))
+    const ratio = ratioOf(results, name, names.pgbench, 'perSecond')
+    return [
+      name,
+      of('perSecond').toFixed(0),
+      unit === 'read' ? '' : shown(ratio, 2),
+      shown(of('p50Ms'), 2),
+      shown(of('p99Ms'), 2),
+      shown(of('programSeconds'), 3),
+      shown(of('postgresSeconds'), 3),
+      shown(of('clientSeconds'), 3),
+      unit === 'payment' ? shown(of('tableBytes'), 0) : '',
+      unit === 'read' ? '' : shown(of('logBytes'), 0),
+    ]
+  })
+  const rule = head.map((_, index) => (index === 0 ? '---' : '---:'))
+  return [head, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+}
+
+function shown(value: number, digits: number): string {
+  return Number.isNaN(value) ? '' : value.toFixed(digits)
+}
+
+const explanation = `Each number is the median of the rounds; in a round the phases follow one another, each after a
+checkpoint and a second of warming up. "x pgbench" is the median of the ratios within a round. Three
+columns are processor seconds for a thousand payments (or reads) by process: of the process that
+holds the ledger (its own, or the whole server), of PostgreSQL, and of the clients that ask over
+HTTP. "bytes" is what tables and indexes grew by for each payment, "log bytes" what was written to
+PostgreSQL's log of changes. All of it, clients included, shares the processors of one machine.`
+
+async function describeRun({ rounds, pgbench, postgres, entries }: Results): Promise<string> {
+  const [processor] = os.cpus()
+  const command = ['npm run bench', ...process.argv.slice(2)].join(' -- ')
+  const memory = Math.round(os.totalmem() / 1_024 ** 3)
+  return [
+    `- Machine: ${os.cpus().length} x ${processor?.model.trim()}, ${memory} GiB, ${os.type()} ${os.release()}`,
+    `- Commit: ${await commit()}`,
+    `- Command: \`${command}\`, ${new Date().toISOString().slice(0, 10)}`,
+    `- Node ${process.versions.node}, PostgreSQL ${postgres}, ${pgbench ?? 'NO PGBENCH: nothing to compare with'}`,
+    `- ${rounds.length} rounds; ${count(entries.before)} entries in the books before, ${count(entries.after)} after`,
+  ].join('\n')
+}
+
+function count(number: number): string {
+  return number.toLocaleString('en-US')
+}
+
+async function commit(): Promise<string> {
+  const run = promisify(execFile)
+  const cwd = new URL('.', import.meta.url)
+  try {
+    const { stdout: hash } = await run('git', ['rev-parse', 'HEAD'], { cwd })
+    const { stdout: changes } = await run('git', ['status', '--porcelain', '--', '..'], { cwd })
+    const ours = changes.split('\n').filter((line) => line !== '' && !line.endsWith('results.md'))
+    return hash.trim() + (ours.length > 0 ? ', with changes that are not committed' : '')
+  } catch {
+    return 'unknown: this is no git checkout'
+  }
+}

@@ -1,0 +1,108 @@
+import swagger from '@fastify/swagger'
+import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
+import { may } from '../auth/policy.ts'
+import { problems } from './problems.ts'
+
+const description = `Sign up, link a bank account, add money, pay.
+
+- **Money** in answers is whole US cents. In requests, \`amount\` is dollars, as a number or a
+  decimal string, and is read exactly.
+- **Errors** are [problem documents](https://www.rfc-editor.org/rfc/rfc9457) with a \`code\`:
+  [all of them](/docs/errors).
+- **Retries**: send an \`Idempotency-Key\` with whatever changes something. The same key and request
+  have one effect, however often they come, and the answer to a repetition carries
+  \`Idempotent-Replayed: true\`.
+- **Pages**: \`nextCursor\` of one page is the \`cursor\` of the next.`
+
+const tags = [
+  { name: 'users', description: 'People, their profile and what they have.' },
+  { name: 'sessions', description: 'Signing in and out.' },
+  { name: 'bank accounts', description: 'Linking, verifying and unlinking.' },
+  { name: 'transactions', description: 'Moving money, and looking back.' },
+  { name: 'requests', description: 'Did it happen?' },
+  { name: 'discovery', description: 'What this is and how it is.' },
+  { name: 'development', description: 'Only outside of production.' },
+]
+
+/** Collects the routes into one OpenAPI 3.1 document. Must stand before the routes. */
+export function registerDocument(app: FastifyInstance, version: string): void {
+  app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Farthing', version, description },
+      servers: [{ url: '/', description: 'This server' }],
+      tags,
+      components: {
+        securitySchemes: {
+          accessToken: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description: 'accessToken of POST /v1/session.',
+          },
+        },
+      },
+    },
+    refResolver: {
+      buildLocalReference: (json, _baseUri, _fragment, index) => {
+        return typeof json['$id'] === 'string' ? json['$id'] : `Unnamed${index}`
+      },
+    },
+    transform: ({ schema, url, route }) => ({ schema: complete(schema ?? {}, route), url }),
+  })
+}
+
+/** Adds what follows from the kind of a route, and so need not be said at each. */
+function complete(schema: FastifySchema, route: RouteOptions): FastifySchema {
+  const { action } = route.config ?? {}
+  if (!action || schema.hide) return { ...schema, hide: true }
+  const open = may('anyone', action)
+  const changes = route.method !== 'GET'
+  return {
+    ...schema,
+    security: open ? [] : [{ accessToken: [] }],
+    ...(changes && takesKey(route) && { headers: idempotencyKey }),
+    response: { ...(schema.response as object), ...refusals(schema, { open, changes }) },
+  }
+}
+
+/** Session routes answer with secrets, which are never stored, and so cannot be repeated. */
+function takesKey({ url }: RouteOptions): boolean {
+  return !url.startsWith('/v1/session')
+}
+
+const idempotencyKey = {
+  type: 'object',
+  properties: {
+    'Idempotency-Key': {
+      type: 'string',
+      maxLength: 257,
+      description:
+        'Makes this request safe to repeat. 1 to 255 visible characters, quoted or bare.',
+      examples: ['4b2c7a52-9f0e-4d0a-8f7e-2f2f6f0b8c11'],
+    },
+  },
+}
+
+function refusals(schema: FastifySchema, kind: Readonly<{ open: boolean; changes: boolean }>) {
+  const statuses = [
+    400,
+    ...(kind.open ? [] : [401, 403]),
+    ...(schema.params ? [404] : []),
+    ...(kind.changes ? [409, 422] : []),
+    ...(schema.body ? [404, 413, 415] : []),
+    429,
+    500,
+    503,
+  ]
+  return Object.fromEntries(statuses.map((status) => [status, problemResponse(status)]))
+}
+
+function problemResponse(status: number) {
+  const rows = Object.entries(problems).filter(([, problem]) => problem.status === status)
+  const codes = rows.map(([code]) => `\`${code}\``).join(', ')
+  return {
+    description: codes === '' ? 'A bug on our side: `internal`.' : `A problem: ${codes}.`,
+    content: { 'application/problem+json': { schema: { $ref: 'Problem#' } } },
+  }
+}

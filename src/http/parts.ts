@@ -1,0 +1,40 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { TokenKeys } from '../auth/keys.ts'
+import type { Sessions } from '../auth/sessions.ts'
+import type { VerifyToken } from '../auth/tokens.ts'
+import type { UserId } from '../ids/ids.ts'
+import type { Payments } from '../payments/payments.ts'
+import type { Clock, Micros } from '../time.ts'
+import type { Channel, User } from '../users/user.ts'
+
+/** A message as the development mailbox shows it. */
+export type Message = Readonly<{
+  channel: Channel
+  recipient: string
+  subject: string
+  body: string
+  createdAt: Micros
+}>
+
+/** Newest first, of one recipient or of all. */
+export type ReadMailbox = (recipient: string | null, limit: number) => Promise<readonly Message[]>
+
+/** What is well and what is not, by name: `ok`, or a word that tells operators where to look. */
+export type Readiness = Readonly<{ ready: boolean; checks: Readonly<Record<string, string>> }>
+
+/** All that the door needs of the house. */
+export type HttpParts = Readonly<{
+  version: string
+  log: FastifyBaseLogger
+  clock: Clock
+  /** Requests per caller are counted and bounded. Off for load tests only. */
+  rateLimits: boolean
+  payments: Payments
+  sessions: Sessions
+  verifyToken: VerifyToken
+  findUser: (id: UserId) => Promise<User | null>
+  publicJwks: TokenKeys['publicJwks']
+  readiness: () => Promise<Readiness>
+  /** Null in production: then there are no development routes at all. */
+  readMailbox: ReadMailbox | null
+}>

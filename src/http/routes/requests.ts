@@ -1,0 +1,33 @@
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+import { callerOf } from '../actor.ts'
+import { parseKey } from '../idempotency.ts'
+import type { HttpParts } from '../parts.ts'
+import { Outcome } from '../resources.ts'
+import * as ask from '../schemas.ts'
+import { ref } from '../shapes/words.ts'
+import { toOutcome } from '../wire.ts'
+
+const find = {
+  tags: ['requests'],
+  operationId: 'findRequest',
+  summary: 'Did it happen?',
+  description: 'What came of the request that the caller sent with this key, however long ago.',
+  params: ask.RequestPath,
+  querystring: ask.NoQuery,
+  response: { 200: ref(Outcome, 'It happened, and this came of it.') },
+}
+
+/** For whoever sent a request and never heard the answer. */
+export const requestRoutes =
+  ({ payments }: HttpParts): FastifyPluginCallbackTypebox =>
+  (app, _options, done) => {
+    app.get(
+      '/v1/request/:idempotencyKey',
+      { schema: find, config: { action: 'request.read' } },
+      async (request) => {
+        const key = parseKey(request.params.idempotencyKey)
+        return toOutcome(key, await payments.findRequest(callerOf(request), key))
+      },
+    )
+    done()
+  }

@@ -1,0 +1,147 @@
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+import { may } from '../../auth/policy.ts'
+import { AppError } from '../../errors.ts'
+import { parseId } from '../../ids/ids.ts'
+import { callerOf } from '../actor.ts'
+import { readForm } from '../shapes/forms.ts'
+import { keyOf, unwrap } from '../idempotency.ts'
+import type { HttpParts } from '../parts.ts'
+import { User, UserOrPublicUser } from '../resources.ts'
+import * as ask from '../schemas.ts'
+import { nothing, ref } from '../shapes/words.ts'
+import { toPublicUser, toRange, toUser } from '../wire.ts'
+
+const tags = ['users']
+
+const signUp = {
+  tags,
+  operationId: 'signUp',
+  summary: 'Sign up',
+  description:
+    'Sends a code to the e-mail address and one to the phone. Both proven raise the limits.',
+  body: ask.SignUpBody,
+  querystring: ask.NoQuery,
+  response: { 201: ref(User, 'The new user.') },
+}
+
+const readUser = {
+  tags,
+  operationId: 'readUser',
+  summary: 'Look at a user',
+  description: 'The times narrow the bank accounts that are listed, by when they were linked.',
+  params: ask.UserPath,
+  querystring: ask.RangeQuery,
+  response: { 200: UserOrPublicUser },
+}
+
+const changeUser = {
+  tags,
+  operationId: 'changeUser',
+  summary: 'Change the profile, or link or unlink a bank account',
+  description: `One of three forms, told apart by their members; a mixture is refused.
+Profile: \`displayName, handle, email, phoneNumber, debitCardId\`.
+Link: \`bankName, bankAccountNumber, bankRoutingNumber\` and what else describes the bank account.
+Unlink: \`unlinkBankAccountId\`.`,
+  params: ask.UserPath,
+  querystring: ask.NoQuery,
+  body: ask.ChangeUserBody,
+  response: { 200: ref(User, 'The user as it now is.') },
+}
+
+const sendCode = {
+  tags,
+  operationId: 'sendContactCode',
+  summary: 'Send a new code to the e-mail address or phone',
+  params: ask.ContactPath,
+  querystring: ask.NoQuery,
+  body: ask.NoBody,
+  response: { 204: nothing('The code is on its way. Older ones no longer work.') },
+}
+
+const confirm = {
+  tags,
+  operationId: 'confirmContact',
+  summary: 'Prove the e-mail address or phone with its code',
+  params: ask.ContactPath,
+  querystring: ask.NoQuery,
+  body: ask.CodeBody,
+  response: { 200: ref(User, 'The user as it now is.') },
+}
+
+/** People: sign-up, profile, and proof of their addresses. */
+export const userRoutes =
+  ({ payments, findUser }: HttpParts): FastifyPluginCallbackTypebox =>
+  (app, _options, done) => {
+    const own = { owner: 'id' } as const
+
+    app.post(
+      '/v1/user',
+      { schema: signUp, config: { action: 'user.create', quota: 'sign-ups' } },
+      async (request, reply) => {
+        const { displayName = null, handle = null, ...body } = request.body
+        const signedUp = await payments.signUp({ ...body, displayName, handle }, keyOf(request))
+        return await reply.code(201).send(toUser(unwrap(reply, signedUp)))
+      },
+    )
+
+    app.get(
+      '/v1/user/:id',
+      { schema: readUser, config: { ...own, action: 'user.glance' } },
+      async (request) => {
+        const range = toRange(request.query)
+        if (may(request.role, 'user.read')) {
+          return toUser(await payments.ownUser(callerOf(request), range))
+        }
+        return toPublicUser(await glance(findUser, request.params.id))
+      },
+    )
+
+    app.put(
+      '/v1/user/:id',
+      { schema: changeUser, config: { ...own, action: 'user.change' } },
+      async (request, reply) => {
+        const caller = callerOf(request)
+        const key = keyOf(request)
+        const change = readForm(request.body)
+        if (change.form === 'profile') {
+          return toUser(unwrap(reply, await payments.changeProfile(caller, change.patch, key)))
+        }
+        if (change.form === 'link') {
+          unwrap(reply, await payments.linkBankAccount(caller, change.link, key))
+        } else {
+          unwrap(reply, await payments.unlinkBankAccount(caller, change.id, key))
+        }
+        return toUser(await payments.ownUser(caller, { start: null, end: null }))
+      },
+    )
+
+    app.post(
+      '/v1/user/:id/contacts/:channel/code',
+      { schema: sendCode, config: { ...own, action: 'contact.send' } },
+      async (request, reply) => {
+        const { channel } = request.params
+        unwrap(reply, await payments.sendContactCode(callerOf(request), channel, keyOf(request)))
+        return await reply.code(204).send()
+      },
+    )
+
+    app.post(
+      '/v1/user/:id/contacts/:channel/verify',
+      { schema: confirm, config: { ...own, action: 'contact.confirm' } },
+      async (request, reply) => {
+        const proof = { channel: request.params.channel, code: request.body.code }
+        const proven = await payments.confirmContact(callerOf(request), proof, keyOf(request))
+        return toUser(unwrap(reply, proven))
+      },
+    )
+
+    done()
+  }
+
+/** What everybody may see of someone. */
+async function glance(findUser: HttpParts['findUser'], text: string) {
+  const id = parseId('user', text)
+  const user = id && (await findUser(id))
+  if (!user) throw new AppError('user_unknown')
+  return user
+}

@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, Server } from 'node:http'
+import fastify from 'fastify'
+import type { FastifyHttpOptions, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { AppError } from '../errors.ts'
+import { countStray, gateFor } from './actor.ts'
+import type { Access } from './actor.ts'
+import { BODY_MAX_BYTES, registerBodies } from './body.ts'
+import { createLogController } from './log.ts'
+import { createMethods } from './methods.ts'
+import { registerDocument } from './openapi.ts'
+import type { HttpParts } from './parts.ts'
+import { createQuotas } from './quotas.ts'
+import type { Quotas } from './quotas.ts'
+import { answerBrokenHttp } from './refusals/broken-http.ts'
+import { refuse } from './refusals/refuse.ts'
+import { resources } from './resources.ts'
+import { bankAccountRoutes } from './routes/bank-accounts.ts'
+import { developmentRoutes } from './routes/development.ts'
+import { discoveryRoutes } from './routes/discovery.ts'
+import { referenceRoutes } from './routes/reference.ts'
+import { requestRoutes } from './routes/requests.ts'
+import { sessionRoutes } from './routes/sessions.ts'
+import { transactionRoutes } from './routes/transactions.ts'
+import { userRoutes } from './routes/users.ts'
+import { parseQuery } from './shapes/query.ts'
+import { validation } from './shapes/validation.ts'
+
+const CONNECTIONS_MAX = 10_000
+/** Then the connection is closed, and whoever balances the load may choose anew. */
+const REQUESTS_PER_CONNECTION = 100_000
+const HEADERS_ARRIVE_MS = 10_000
+const REQUEST_ARRIVES_MS = 15_000
+const KEEP_ALIVE_MS = 65_000
+const SILENT_CONNECTION_MS = 70_000
+/** An Idempotency-Key of 255 characters, each escaped. */
+const PARAMETER_MAX = 800
+
+/**
+ * The door. A request passes, in this order: `stamp` names it, the gate of its route (`actor.ts`)
+ * finds out who asks and whether they may, `body.ts` reads the body, `schemas.ts` checks its shape,
+ * the route calls one flow, `wire.ts` shapes the answer. Whatever is thrown leaves by `refuse`.
+ */
+export function createServer(parts: HttpParts): FastifyInstance {
+  const quotas = parts.rateLimits ? createQuotas(parts.clock) : null
+  const app: FastifyInstance = fastify(optionsFor(parts, quotas))
+  app.server.maxConnections = CONNECTIONS_MAX
+  app.decorateRequest('actor', null)
+  app.decorateRequest('role', 'anyone')
+  for (const resource of resources) app.addSchema(resource)
+
+  let closing = false
+  app.addHook('preClose', (done) => {
+    closing = true
+    done()
+  })
+  app.addHook('onRequest', (request, reply, done) => {
+    stamp(request, reply)
+    const refusal = closing ? new AppError('stopping') : faultOf(request)
+    if (!refusal) return done()
+    if (closing) reply.header('connection', 'close')
+    return done(countStray(quotas, request, reply) ?? refusal)
+  })
+
+  const methods = createMethods()
+  app.addHook('onRoute', (route) => {
+    methods.add(route.url, route.method)
+    const access = accessOf(route.url, route.config)
+    const gate = gateFor({ verifyToken: parts.verifyToken, quotas }, route, access)
+    route.onRequest = [gate, ...[route.onRequest ?? []].flat()]
+  })
+  registerBodies(app)
+  registerDocument(app, parts.version)
+  registerRoutes(app, parts)
+
+  app.setNotFoundHandler((request, reply) => {
+    const refusal = countStray(quotas, request, reply)
+    if (refusal) throw refusal
+    const allowed = methods.allowed(request.url.split('?', 1)[0] ?? '')
+    if (allowed.length === 0) throw new AppError('route_unknown')
+    reply.header('allow', allowed.join(', '))
+    throw new AppError('method_not_allowed')
+  })
+  app.setErrorHandler(refuse)
+  return app
+}
+
+/** One plugin per noun. */
+function registerRoutes(app: FastifyInstance, parts: HttpParts): void {
+  app.register(userRoutes(parts))
+  app.register(sessionRoutes(parts))
+  app.register(bankAccountRoutes(parts))
+  app.register(transactionRoutes(parts))
+  app.register(requestRoutes(parts))
+  app.register(discoveryRoutes(parts))
+  app.register(referenceRoutes)
+  if (parts.readMailbox) app.register(developmentRoutes(parts.readMailbox))
+}
+
+function optionsFor(parts: HttpParts, quotas: Quotas | null): FastifyHttpOptions<Server> {
+  return {
+    loggerInstance: parts.log,
+    logController: createLogController(),
+    genReqId: requestIdOf,
+    bodyLimit: BODY_MAX_BYTES,
+    ajv: validation,
+    routerOptions: { maxParamLength: PARAMETER_MAX, querystringParser: parseQuery },
+    // A missing Host is refused by `faultOf`, with a problem document.
+    http: { headersTimeout: HEADERS_ARRIVE_MS, requireHostHeader: false },
+    requestTimeout: REQUEST_ARRIVES_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionTimeout: SILENT_CONNECTION_MS,
+    maxRequestsPerSocket: REQUESTS_PER_CONNECTION,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    clientErrorHandler: answerBrokenHttp(quotas),
+    // A path that cannot be decoded never meets the hooks.
+    frameworkErrors: (error, request, reply) => {
+      stamp(request, reply)
+      refuse(countStray(quotas, request, reply) ?? error, request, reply)
+    },
+  }
+}
+
+const saneId = /^[A-Za-z0-9._-]{1,128}$/
+
+function requestIdOf({ headers }: IncomingMessage): string {
+  const given = headers['request-id']
+  return typeof given === 'string' && saneId.test(given) ? given : randomUUID()
+}
+
+/** What every answer carries, also the refusals. */
+function stamp(request: FastifyRequest, reply: FastifyReply): void {
+  reply
+    .header('request-id', request.id)
+    .header('x-content-type-options', 'nosniff')
+    .header('cache-control', 'no-store')
+}
+
+/** @see RFC 9112 section 3.2 */
+function faultOf({ headers, raw }: FastifyRequest): AppError | null {
+  if (headers.host !== undefined || raw.httpVersion !== '1.1') return null
+  return new AppError('request_invalid', { why: 'there is no Host header' })
+}
+
+/** The reference page brings routes of its own, which cannot name their action. */
+function accessOf(url: string, config: Partial<Access> | undefined): Access {
+  const action = config?.action ?? (/^\/docs(\/|$)/.test(url) ? 'docs.read' : undefined)
+  if (!action) throw new Error(`The route ${url} names no action, so nobody could say who may`)
+  return { ...config, action }
+}

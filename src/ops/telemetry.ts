@@ -1,0 +1,145 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { Logger } from 'pino'
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/** Connections of a pool, as they are at this moment. */
+export type PoolCounts = Readonly<{ total: number; idle: number; waiting: number }>
+
+export type TelemetryParts = Readonly<{ log: Logger; poolCounts: () => PoolCounts }>
+
+export type Telemetry = Readonly<{
+  /** In Prometheus' text format, with the content type that goes with it. */
+  metrics: () => Promise<Readonly<{ type: string; text: string }>>
+  stop: () => void
+}>
+
+/** What the channels carry. The rooms publish and do not know who listens. */
+type Answered = Readonly<{ method: string; route: string; status: number; milliseconds: number }>
+type Batch = Readonly<{ size: number; durationMs: number }>
+type Job = Readonly<{
+  name: string
+  jobId: string
+  attempt: number
+  outcome: string
+  error: unknown
+}>
+type DatabaseEvent = Readonly<{ event: string; error?: unknown }>
+type QueueTrouble = Readonly<{ level: string; message: string }>
+
+const latencySeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+const batchSizes = [1, 2, 5, 10, 20, 50, 100, 200, 500]
+
+/** Listens to the channels of the house: makes metrics of them, and log lines of trouble. */
+export function createTelemetry({ log, poolCounts }: TelemetryParts): Telemetry {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  gaugePool(registry, poolCounts)
+  const listeners = [
+    listen('farthing:http.answered', countAnswers(registry)),
+    listen('farthing:ledger.batch', countBatches(registry)),
+    listen('farthing:ledger.waiting', gaugeWaiting(registry)),
+    listen('farthing:queue.job', countJobs(registry, log)),
+    listen('farthing:queue.trouble', ({ message }: QueueTrouble) => {
+      log.warn({ message }, 'queue')
+    }),
+    listen('farthing:database.event', countDatabaseEvents(registry, log)),
+  ]
+  return {
+    metrics: async () => ({ type: registry.contentType, text: await registry.metrics() }),
+    stop: () => {
+      for (const stop of listeners) stop()
+    },
+  }
+}
+
+/** The caller says what the channel carries; a channel itself has no type. */
+function listen(channel: string, hear: (event: never) => void): () => void {
+  const listener = (event: unknown): void => hear(event as never)
+  subscribe(channel, listener)
+  return () => unsubscribe(channel, listener)
+}
+
+function countAnswers(registry: Registry): (event: Answered) => void {
+  const seconds = new Histogram({
+    name: 'farthing_http_request_seconds',
+    help: 'From the head of a request to the end of its answer',
+    labelNames: ['method', 'route', 'status'],
+    buckets: latencySeconds,
+    registers: [registry],
+  })
+  return ({ method, route, status, milliseconds }) => {
+    seconds.observe({ method, route, status }, milliseconds / 1_000)
+  }
+}
+
+function countBatches(registry: Registry): (event: Batch) => void {
+  const registers = [registry]
+  const size = new Histogram({
+    name: 'farthing_ledger_batch_size',
+    help: 'Movements that were committed together',
+    buckets: batchSizes,
+    registers,
+  })
+  const seconds = new Histogram({
+    name: 'farthing_ledger_batch_seconds',
+    help: 'From the locks of a batch to its commit',
+    buckets: latencySeconds,
+    registers,
+  })
+  return (event) => {
+    size.observe(event.size)
+    seconds.observe(event.durationMs / 1_000)
+  }
+}
+
+function gaugeWaiting(registry: Registry): (waiting: number) => void {
+  const waiting = new Gauge({
+    name: 'farthing_ledger_waiting',
+    help: 'Movements that wait for the next batch',
+    registers: [registry],
+  })
+  return (count) => waiting.set(count)
+}
+
+function countJobs(registry: Registry, log: Logger): (event: Job) => void {
+  const jobs = new Counter({
+    name: 'farthing_jobs_total',
+    help: 'Attempts at jobs, by what came of them; parked ones wait for an operator',
+    labelNames: ['name', 'outcome'],
+    registers: [registry],
+  })
+  return ({ name, jobId, attempt, outcome, error }) => {
+    jobs.inc({ name, outcome })
+    if (outcome === 'failed') log.warn({ job: name, jobId, attempt, err: error }, 'a job failed')
+    if (outcome === 'parked')
+      log.error({ job: name, jobId, attempt, err: error }, 'a job is parked')
+  }
+}
+
+function countDatabaseEvents(registry: Registry, log: Logger): (event: DatabaseEvent) => void {
+  const events = new Counter({
+    name: 'farthing_database_events_total',
+    help: 'Connections lost, restarts, and the like',
+    labelNames: ['event'],
+    registers: [registry],
+  })
+  return ({ event, error }) => {
+    events.inc({ event })
+    log.warn({ event, err: error }, 'database')
+  }
+}
+
+function gaugePool(registry: Registry, poolCounts: () => PoolCounts): void {
+  const connections = new Gauge({
+    name: 'farthing_pool_connections',
+    help: 'Connections of the pool by state, and callers that wait for one',
+    labelNames: ['state'],
+    registers: [registry],
+    collect: () => {
+      const { total, idle, waiting } = poolCounts()
+      connections.set({ state: 'busy' }, total - idle)
+      connections.set({ state: 'idle' }, idle)
+      connections.set({ state: 'waited_for' }, waiting)
+    },
+  })
+}

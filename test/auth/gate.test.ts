@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { createGate } from '../../src/auth/gate.ts'
+import { AppError } from '../../src/errors.ts'
+
+const outcome = fc.constantFrom('succeeds', 'fails')
+const wave = fc.array(outcome, { maxLength: 12 })
+const room = fc.record({ atOnce: fc.integer({ min: 1, max: 4 }), waiting: fc.nat(6) })
+
+test('never more than a few at once, in the order they came, wave after wave', async () => {
+  const waves = fc.array(wave, { minLength: 1, maxLength: 3 })
+  await fc.assert(
+    fc.asyncProperty(fc.scheduler(), room, waves, async (s, { atOnce, waiting }, waves) => {
+      const gate = createGate({ atOnce, waiting })
+      for (const works of waves) {
+        const begun: number[] = []
+        let running = 0
+        const work = async (outcome: string, place: number) => {
+          begun.push(place)
+          running++
+          assert(running <= atOnce)
+          await s.schedule(Promise.resolve())
+          running--
+          if (outcome === 'fails') throw new Error('its own')
+        }
+        const all = works.map((outcome, place) => gate(async () => await work(outcome, place)))
+        const settled = await s.waitFor(Promise.allSettled(all))
+
+        const expected = works.map((outcome, place) => {
+          if (place >= atOnce + waiting) return 'overloaded'
+          return outcome === 'fails' ? 'its own' : 'done'
+        })
+        assert.deepEqual(settled.map(heard), expected)
+        assert.deepEqual(begun, [...works.slice(0, atOnce + waiting).keys()])
+      }
+    }),
+  )
+})
+
+function heard(result: PromiseSettledResult<void>): string {
+  if (result.status === 'fulfilled') return 'done'
+  return result.reason instanceof AppError ? result.reason.code : String(result.reason.message)
+}

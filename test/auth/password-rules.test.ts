@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { passwordRefusal } from '../../src/auth/password-rules.ts'
+
+const nobody = { email: null, handle: null, phoneNumber: null }
+const ann = { email: 'Ann.Lee@example.com', handle: 'annlee', phoneNumber: '+12025550147' }
+const text = fc.string({ unit: 'grapheme', maxLength: 60 })
+const good = fc.noBias(fc.string({ unit: 'grapheme-ascii', minLength: 16, maxLength: 64 }))
+
+test('a random password of 16 characters is never refused', () => {
+  fc.assert(fc.property(good, (password) => assert.equal(passwordRefusal(password, ann), null)))
+})
+
+test('the same password in another Unicode form gets the same answer', () => {
+  const form = fc.constantFrom('NFC', 'NFD', 'NFKC', 'NFKD')
+  fc.assert(
+    fc.property(text, form, (password, form) => {
+      const other = passwordRefusal(password.normalize(form), ann)
+      assert.equal(other, passwordRefusal(password, ann))
+    }),
+  )
+})
+
+test('a password is refused wherever the own name stands in it, in any case', () => {
+  const own = fc.constantFrom('ann.lee', 'ANN.LEE', 'AnnLee', '5550147', 'Farthing')
+  fc.assert(
+    fc.property(good, own, good, (before, name, behind) => {
+      assert.match(passwordRefusal(before + name + behind, ann) ?? '', /^contains /)
+    }),
+  )
+})
+
+test('one character is no password, however often', () => {
+  const character = fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 1 })
+  fc.assert(
+    fc.property(character, fc.integer({ min: 8, max: 256 }), (character, times) => {
+      assert.equal(passwordRefusal(character.repeat(times), nobody), 'only repeats itself')
+    }),
+  )
+})
+
+test('every password of the common list is refused, in capitals and with an ending too', () => {
+  const file = readFileSync(new URL('../../src/auth/common-passwords.txt', import.meta.url), 'utf8')
+  const common = file.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  assert(common.length >= 300)
+  for (const password of common) {
+    assert.equal(password, password.toLowerCase())
+    for (const typed of [password, password.toUpperCase(), `${password}!`]) {
+      assert.notEqual(passwordRefusal(typed, nobody), null, typed)
+    }
+  }
+})
+
+const cases: readonly (readonly [string, string | null])[] = [
+  ['', 'is shorter than 8 characters'],
+  ['x7-Kq2w', 'is shorter than 8 characters'],
+  ['x7-Kq2wz', null],
+  ['🐟🦊🐢🐙🦉🐝🐞', 'is shorter than 8 characters'],
+  ['🐟🦊🐢🐙🦉🐝🐞🐌', null],
+  [`x7-Kq2wz${'é'.repeat(248)}`, null],
+  [`x7-Kq2wz${'é'.repeat(249)}`, 'is longer than 256 characters'],
+  ['x'.repeat(100_000), 'is longer than 256 characters'],
+  [`\ud800x7-Kq2wz`, 'is not valid Unicode'],
+  ['12341234', 'only repeats itself'],
+  ['bcdefghijk', 'is a plain sequence'],
+  ['3210987654', 'is a plain sequence'],
+  ['poiuytre', 'is a plain sequence'],
+  ['P@ssw0rd2026', 'is one of the most common'],
+  ['Dr4g0n2026', 'is one of the most common'],
+  ['Summer2026', 'is one of the most common'],
+  ['my-farthing-login', 'contains the name of this service'],
+  ['a seven word sentence that I remember well', null],
+]
+
+for (const [password, why] of cases) {
+  test(`${JSON.stringify(password.slice(0, 30))} ${why ?? 'may be used'}`, () => {
+    assert.equal(passwordRefusal(password, nobody), why)
+  })
+}
+
+test('a short own name does not count', () => {
+  assert.equal(passwordRefusal('x7-Kq2wz-ann', { ...nobody, handle: 'ann' }), null)
+})

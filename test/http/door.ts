@@ -1,0 +1,78 @@
+import { generateKeyPairSync } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { pino } from 'pino'
+import { readTokenKeys } from '../../src/auth/keys.ts'
+import type { PrivateJwk } from '../../src/auth/keys.ts'
+import { createIssuer, createVerifier } from '../../src/auth/tokens.ts'
+import { AppError } from '../../src/errors.ts'
+import type { HttpParts } from '../../src/http/parts.ts'
+import { createServer } from '../../src/http/server.ts'
+import { newId, printId } from '../../src/ids/ids.ts'
+import type { UserId } from '../../src/ids/ids.ts'
+import { after } from '../../src/time.ts'
+import type { Micros } from '../../src/time.ts'
+
+export type Door = Readonly<{
+  app: FastifyInstance
+  /** Signed in. */
+  me: Readonly<{ userId: UserId; id: string; authorization: string }>
+  logged: readonly string[]
+  pass: (span: bigint) => void
+}>
+
+/** What whoever gets past the door meets: every flow is refused with this. */
+export const PASSED = 'database_unavailable'
+
+/**
+ * The real door and real tokens, before a house whose database is away. A request that the door
+ * lets through is answered by `PASSED`, so a test can tell which requests those are.
+ */
+export async function openDoor(change: Partial<HttpParts> = {}): Promise<Door> {
+  let now = 1_790_000_000_000_000n as Micros
+  const clock = { now: () => now }
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const jwk = { ...(privateKey.export({ format: 'jwk' }) as PrivateJwk), kid: 'test' }
+  const keys = readTokenKeys([jwk])
+  const issuing = { keys, issuer: 'http://test', audience: 'http://test', ttlSeconds: 300, clock }
+  const userId = newId('user')
+  const { accessToken } = await createIssuer(issuing)({ userId, sessionId: newId('sess') })
+
+  const logged: string[] = []
+  const app = createServer({
+    version: '0.0.0',
+    log: pino({ level: 'info' }, { write: (line: string) => void logged.push(line) }),
+    clock,
+    rateLimits: true,
+    payments: away as HttpParts['payments'],
+    sessions: away as HttpParts['sessions'],
+    verifyToken: createVerifier(issuing),
+    findUser: refuse,
+    publicJwks: keys.publicJwks,
+    readiness: async () => await Promise.resolve({ ready: true, checks: { database: 'ok' } }),
+    readMailbox: refuse,
+    ...change,
+  })
+  await app.ready()
+  return {
+    app,
+    me: { userId, id: printId('user', userId), authorization: `Bearer ${accessToken}` },
+    logged,
+    pass: (span) => {
+      now = after(now, span)
+    },
+  }
+}
+
+/** Parts whose every function ends like this. */
+export function failing(error: Error): object {
+  async function fail(): Promise<never> {
+    throw error
+  }
+  return new Proxy({}, { get: () => fail })
+}
+
+const away = failing(new AppError(PASSED))
+
+async function refuse(): Promise<never> {
+  throw new AppError(PASSED)
+}

@@ -1,0 +1,97 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { pino } from 'pino'
+import { readTokenKeys } from '../../src/auth/keys.ts'
+import type { PrivateJwk } from '../../src/auth/keys.ts'
+import { createSessions } from '../../src/auth/sessions.ts'
+import { createThrottle } from '../../src/auth/throttle.ts'
+import { createIssuer, createVerifier } from '../../src/auth/tokens.ts'
+import { createServer } from '../../src/http/server.ts'
+import { newId } from '../../src/ids/ids.ts'
+import type { UserId } from '../../src/ids/ids.ts'
+import { readMailbox } from '../../src/messages/mailbox.ts'
+import { findUser } from '../../src/users/find.ts'
+import { startWorld } from '../kit/world.ts'
+import type { World, WorldOptions } from '../kit/world.ts'
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+
+export type Answer<T> = Readonly<{ status: number; body: T; headers: Record<string, unknown> }>
+
+/** Somebody who asks: `ask` sends their token along. */
+export type Caller = Readonly<{
+  ask: <T = Record<string, unknown>>(
+    method: Method,
+    url: string,
+    payload?: object | string,
+    headers?: Record<string, string>,
+  ) => Promise<Answer<T>>
+}>
+
+export type House = Readonly<{
+  world: World
+  stranger: Caller
+  /** Whoever has this access token. */
+  caller: (accessToken: string) => Caller
+  /** A user of the world, with a token of their own. */
+  signedIn: (userId: UserId) => Promise<Caller>
+  close: () => Promise<void>
+}>
+
+/** The whole house with its door, on a database of its own. */
+export async function openHouse(options: WorldOptions = {}): Promise<House> {
+  const world = await startWorld(options)
+  const { pool, clock, directory } = world.parts
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const jwk = { ...(privateKey.export({ format: 'jwk' }) as PrivateJwk), kid: 'test' }
+  const keys = readTokenKeys([jwk])
+  const issuing = { keys, issuer: 'http://test', audience: 'http://test', ttlSeconds: 300, clock }
+  const issueToken = createIssuer(issuing)
+  const app = createServer({
+    version: '0.0.0',
+    log: pino({ level: 'warn' }),
+    clock,
+    rateLimits: false,
+    payments: world.payments,
+    sessions: createSessions({
+      pool,
+      directory,
+      issueToken,
+      throttle: createThrottle(clock),
+      clock,
+    }),
+    verifyToken: createVerifier(issuing),
+    findUser: async (id) => await findUser(pool, id),
+    publicJwks: keys.publicJwks,
+    readiness: async () => await Promise.resolve({ ready: true, checks: {} }),
+    readMailbox: async (recipient, limit) => await readMailbox(pool, recipient, limit),
+  })
+
+  const caller = (accessToken: string | null): Caller => ({
+    ask: async (method, url, payload, headers = {}) => {
+      const authorization = accessToken === null ? {} : { authorization: `Bearer ${accessToken}` }
+      const answer = await app.inject({
+        method,
+        url,
+        headers: { ...authorization, ...headers },
+        ...(payload !== undefined && { payload }),
+      })
+      // The test says what it expects, and asserts it.
+      const json = String(answer.headers['content-type']).includes('json')
+      const body = (json && answer.body !== '' ? answer.json() : answer.body) as never
+      return { status: answer.statusCode, body, headers: answer.headers }
+    },
+  })
+  return {
+    world,
+    stranger: caller(null),
+    caller,
+    signedIn: async (userId) => {
+      const { accessToken } = await issueToken({ userId, sessionId: newId('sess') })
+      return caller(accessToken)
+    },
+    close: async () => {
+      await app.close()
+      await world.close()
+    },
+  }
+}

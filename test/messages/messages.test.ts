@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
+import { after, before, test } from 'node:test'
+import { newId } from '../../src/ids/ids.ts'
+import { mailboxDelivery, readMailbox } from '../../src/messages/mailbox.ts'
+import { smtpDelivery } from '../../src/messages/smtp.ts'
+import type { Micros } from '../../src/time.ts'
+import { freshDatabase } from '../kit/database.ts'
+import type { FreshDatabase } from '../kit/database.ts'
+
+const userId = newId('user')
+const mail = {
+  userId,
+  channel: 'email',
+  recipient: 'ann@example.com',
+  subject: 'Your Farthing code',
+  body: 'Hello,\n.\nyour code is 012345.',
+} as const
+
+let database: FreshDatabase
+
+before(async () => {
+  database = await freshDatabase()
+})
+after(async () => {
+  await database.drop()
+})
+
+test('the mailbox shows what was sent, newest first, by recipient or all of it', async () => {
+  let now = 1_790_000_000_000_000n
+  const deliver = mailboxDelivery(database.pool, { now: () => now as Micros })
+  const text = { ...mail, channel: 'phone', recipient: '+12025550100' } as const
+  await deliver(mail)
+  await deliver({ ...mail, body: 'second, in the same microsecond' })
+  now++
+  await deliver(text)
+
+  const ann = await readMailbox(database.pool, mail.recipient, 10)
+  assert.deepEqual(
+    ann.map(({ body }) => body),
+    ['second, in the same microsecond', mail.body],
+  )
+  const [newest] = await readMailbox(database.pool, null, 10)
+  const { messageId: _id, ...shown } = newest ?? assert.fail()
+  assert.deepEqual(shown, { ...text, createdAt: now })
+  assert.equal((await readMailbox(database.pool, null, 2)).length, 2)
+  assert.deepEqual(await readMailbox(database.pool, 'nobody@example.com', 10), [])
+})
+
+/** Speaks enough SMTP to take a message, and notes what it is told. @see RFC 5321 */
+async function smtpServer(answer: string) {
+  const heard: string[] = []
+  const server: Server = createServer((socket) => {
+    let inMessage = false
+    socket.setEncoding('utf8')
+    socket.write('220 test\r\n')
+    socket.on('data', (chunk: string) => {
+      for (const line of chunk.split('\r\n').slice(0, -1)) {
+        heard.push(line)
+        if (inMessage && line !== '.') continue
+        if (line === 'DATA') socket.write('354 go on\r\n')
+        else if (line === 'QUIT') socket.end('221 bye\r\n')
+        else socket.write(inMessage ? `${answer}\r\n` : '250 ok\r\n')
+        inMessage = line === 'DATA'
+      }
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return {
+    heard,
+    url: `smtp://127.0.0.1:${port}`,
+    [Symbol.asyncDispose]: async () => {
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
+
+test('e-mail goes out over SMTP, to the one recipient, as plain text', async () => {
+  await using server = await smtpServer('250 taken')
+  await smtpDelivery(server.url, 'Farthing <no-reply@example.com>')(mail)
+  assert(server.heard.includes('MAIL FROM:<no-reply@example.com>'))
+  const recipients = server.heard.filter((line) => line.startsWith('RCPT TO:'))
+  assert.deepEqual(recipients, ['RCPT TO:<ann@example.com>'])
+  assert(server.heard.includes('Subject: Your Farthing code'))
+  assert(server.heard.includes('your code is 012345.'))
+  assert(server.heard.some((line) => line.startsWith('Content-Type: text/plain')))
+})
+
+test('a recipient is one address, whatever is written in it', async () => {
+  await using server = await smtpServer('250 taken')
+  const deliver = smtpDelivery(server.url, 'no-reply@example.com')
+  for (const recipient of [
+    'a@example.com, b@example.com',
+    'a@example.com\r\nRCPT TO:<b@example.com>',
+  ]) {
+    await deliver({ ...mail, recipient }).catch(() => null)
+  }
+  assert(!server.heard.some((line) => line.startsWith('RCPT TO:<b@')))
+})
+
+test('a server that refuses or is away makes the job fail, to be tried again', async () => {
+  await using server = await smtpServer('451 not now')
+  await assert.rejects(smtpDelivery(server.url, 'no-reply@example.com')(mail))
+  await assert.rejects(smtpDelivery('smtp://127.0.0.1:1', 'no-reply@example.com')(mail))
+})
+
+test('a text message without a gateway fails and says why', async () => {
+  const deliver = smtpDelivery('smtp://127.0.0.1:1', 'no-reply@example.com')
+  const text = { ...mail, channel: 'phone', recipient: '+12025550100' } as const
+  await assert.rejects(deliver(text), /No SMS gateway is configured/)
+})
