@@ -32,7 +32,7 @@ async function runAll(world: World): Promise<Results> {
   say('fill the books')
   const { customers, wallets } = await fillBooks(world.pool, size)
   const entriesBefore = await countEntries(world.pool)
-  const server = await startServer(world, [])
+  const server = await startServer(world)
   const phases = await preparePhases({
     pgbench,
     posters: { url: world.url, wallets },

@@ -18,7 +18,7 @@ const READY_POLL_MS = 100
 /** Longer than any run. */
 const TOKEN_TTL_SECONDS = 3_600
 
-const program = fileURLToPath(new URL('./.f-serve.ts', import.meta.url))
+const farthing = fileURLToPath(new URL('../bin/farthing', import.meta.url))
 
 /** `farthing serve` as a process of its own, with everything on but the requests per caller. */
 export type Server = Readonly<{
@@ -29,11 +29,7 @@ export type Server = Readonly<{
   stop: () => Promise<void>
 }>
 
-/** @param options of node, put before the program. */
-export async function startServer(
-  world: Readonly<{ url: string; dir: string }>,
-  options: readonly string[],
-): Promise<Server> {
+export async function startServer(world: Readonly<{ url: string; dir: string }>): Promise<Server> {
   const [port, opsPort] = [await freePort(), await freePort()]
   const settings = {
     DATABASE_URL: world.url,
@@ -44,12 +40,15 @@ export async function startServer(
   }
   const config = readConfig(settings)
   const keys = readTokenKeys((await loadKeys(config)).tokenKeys)
-  const child = spawn(process.execPath, [...options, program, 'serve'], {
-    env: { PATH: process.env['PATH'], ...settings },
+  const { PATH, NODE_OPTIONS } = process.env
+  const child = spawn('sh', [farthing, 'serve'], {
+    env: { PATH, NODE_OPTIONS, ...settings },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const ended = once(child, 'exit')
-  await untilReady(port, ended)
+  const end = (): void => void child.kill('SIGTERM')
+  process.once('exit', end) // also when this run breaks off
+  await Promise.race([untilReady(port), refuseEnd(ended)])
   const names = { issuer: config.publicUrl, audience: config.publicUrl }
   const ttlSeconds = TOKEN_TTL_SECONDS
   const issueToken = createIssuer({ keys, ...names, ttlSeconds, clock: systemClock })
@@ -64,21 +63,25 @@ export async function startServer(
         }),
       ),
     stop: async () => {
-      child.kill('SIGTERM')
+      process.off('exit', end)
+      end()
       await ended
     },
   }
 }
 
-async function untilReady(port: number, ended: Promise<unknown>): Promise<void> {
-  let over = false
-  void ended.then(() => (over = true))
+async function untilReady(port: number): Promise<void> {
   const deadline = performance.now() + READY_WITHIN_MS
-  while (!over && performance.now() < deadline) {
+  while (performance.now() < deadline) {
     if (await isReady(port)) return
     await sleep(READY_POLL_MS)
   }
-  throw new Error(over ? 'the server ended at its start' : 'the server did not become ready')
+  throw new Error('the server did not become ready')
+}
+
+async function refuseEnd(ended: Promise<unknown>): Promise<never> {
+  await ended
+  throw new Error('the server ended at its start: see above')
 }
 
 async function isReady(port: number): Promise<boolean> {

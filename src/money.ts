@@ -19,6 +19,11 @@ export function money(cents: bigint): Money {
   return cents as Money
 }
 
+/** The same amount, leaving: what a debit writes into a line of the ledger. */
+export function minus(amount: Money): bigint {
+  return 0n - amount
+}
+
 /** The JSON number grammar (RFC 8259 section 6), with the whole, the fraction and the exponent apart. */
 const decimal = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
 

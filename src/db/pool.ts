@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, Pool as PgPool } from 'pg'
 import type { ClientBase, ClientConfig, QueryResult, QueryResultRow } from 'pg'
 import { AppError } from '../errors.ts'
@@ -15,6 +16,7 @@ const CONNECT_TIMEOUT_MS = 3_000
 const ANSWER_GRACE_MS = 1_000
 /** Frees the locks of a process that was paused in the middle of a transaction. */
 const IDLE_IN_TRANSACTION_MS = 10_000
+const CLOSE_TIMEOUT_MS = 500
 const KEEP_ALIVE_MS = 10_000
 const IDLE_MS = 60_000
 /** Callers that may wait for a connection, for each connection that the pool may have. */
@@ -62,6 +64,12 @@ export function openPool(options: PoolOptions): Pool {
     onConnect: async (client) => await prepareSession(client, options.statementTimeoutMs),
   })
   pool.on('error', reportLoss)
+  const open = new Set<Promise<void>>()
+  pool.on('connect', (client) => {
+    const closed = new Promise<void>((resolve) => client.once('end', resolve))
+    open.add(closed)
+    void closed.then(() => open.delete(closed))
+  })
   const mostWaiting = options.max * WAITING_PER_CONNECTION
 
   function refuseWhenCrowded(): void {
@@ -98,7 +106,11 @@ export function openPool(options: PoolOptions): Pool {
     query,
     lend,
     counts: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
-    end: async () => await pool.end(),
+    end: async () => {
+      await pool.end()
+      // It has only said goodbye so far; a server that stops now would have to cut it off.
+      await within(CLOSE_TIMEOUT_MS, Promise.all(open))
+    },
   }
 }
 
@@ -212,6 +224,14 @@ function countWarnings(client: ClientBase): () => number {
     if (notice.severity === 'WARNING') count += 1
   })
   return () => count
+}
+
+/** Waits for work, but not longer than that. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const timeUp = new AbortController()
+  const alarm = sleep(ms, undefined, { signal: timeUp.signal }).catch(() => undefined)
+  await Promise.race([work, alarm])
+  timeUp.abort()
 }
 
 function reportLoss(error: Error): void {

@@ -1,6 +1,9 @@
 import { types } from 'pg'
 import type { CustomTypesConfig } from 'pg'
-import { type Micros, parseTime } from '../time.ts'
+import { MILLISECOND } from '../time.ts'
+import type { Micros } from '../time.ts'
+
+const SPACE = 32
 
 const oid = {
   int8: 20,
@@ -14,12 +17,24 @@ const oid = {
 
 /**
  * Reads a timestamptz as a session with DateStyle ISO and TimeZone UTC prints it,
- * `2026-01-02 03:04:05.678901+00`, to the microsecond.
+ * `2026-01-02 03:04:05.678901+00`, to the microsecond. By position, because a batch reads a thousand.
  */
 function readTime(text: string): Micros {
-  const at = text.endsWith('+00') ? parseTime(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`) : null
-  if (at === null) throw new Error(`The database sent a time outside of what is stored: ${text}`)
-  return at
+  if (!text.endsWith('+00') || text.charCodeAt(10) !== SPACE) {
+    throw new Error(`The database sent a time outside of what is stored: ${text}`)
+  }
+  const number = (from: number, to: number) => Number(text.slice(from, to))
+  const milliseconds = Date.UTC(
+    number(0, 4),
+    number(5, 7) - 1,
+    number(8, 10),
+    number(11, 13),
+    number(14, 16),
+    number(17, 19),
+  )
+  // The server leaves trailing zeros of the fraction out, and the point with the last of them.
+  const fraction = text.slice(20, -3).padEnd(6, '0')
+  return (BigInt(milliseconds) * MILLISECOND + BigInt(fraction)) as Micros
 }
 
 type Reader<T> = (text: string) => T

@@ -33,7 +33,8 @@ export const problems: Readonly<Record<ErrorCode, Row>> = {
   bank_account_locked: {
     status: 409,
     title: 'Bank account locked',
-    sentence: 'The amounts were wrong too often. Unlink the bank account and link it again.',
+    sentence:
+      'The amounts were wrong too often. Unlink this bank account; you can link it again after 30 days.',
   },
   bank_account_not_pending: {
     status: 409,

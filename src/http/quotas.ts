@@ -7,9 +7,9 @@ import { MILLISECOND } from '../time.ts'
 /** Requests that one caller has in a window. Sign-ups and sign-ins cost a password's hash each. */
 const quotas = {
   reads: { most: 1_200, windowSeconds: 60 },
-  writes: { most: 300, windowSeconds: 60 },
-  'sign-ups': { most: 30, windowSeconds: 3_600 },
-  'sign-ins': { most: 30, windowSeconds: 60 },
+  writes: { most: 600, windowSeconds: 60 },
+  'sign-ups': { most: 300, windowSeconds: 3_600 },
+  'sign-ins': { most: 120, windowSeconds: 60 },
 } as const satisfies Record<string, { most: number; windowSeconds: number }>
 
 export type QuotaName = keyof typeof quotas

@@ -1,3 +1,4 @@
+import { minus } from '../money.ts'
 import type { Money } from '../money.ts'
 import type { AccountId, Line } from './account.ts'
 
@@ -17,7 +18,12 @@ export function place({ payer, payee, amount }: Hold): readonly Line[] {
 
 /** Turns the reserved money into a payment. */
 export function capture({ payer, payee, amount, note }: Hold): readonly Line[] {
-  const change = { amount: -amount, held: -amount, sending: -amount, sent: amount }
+  const change = {
+    amount: minus(amount),
+    held: minus(amount),
+    sending: minus(amount),
+    sent: amount,
+  }
   return [
     { account: payer, other: payee, change, opens: false, note: null },
     { account: payee, other: payer, change: { amount }, opens: true, note },
@@ -26,6 +32,6 @@ export function capture({ payer, payee, amount, note }: Hold): readonly Line[] {
 
 /** Gives the reserved money back to what is available. */
 export function release({ payer, payee, amount }: Hold): readonly Line[] {
-  const change = { held: -amount, sending: -amount }
+  const change = { held: minus(amount), sending: minus(amount) }
   return [{ account: payer, other: payee, change, opens: false, note: null }]
 }

@@ -42,7 +42,7 @@ export type Waiting<P, R> = {
 
 /** More than a second of work at full speed; whoever comes then is better off asking again. */
 const WAITING_MAX = 8_192
-const BATCH_MAX = 500
+const BATCH_MAX = 1_000
 const WAIT_MAX_MS = 5_000
 
 const waitingChannel = channel('farthing:ledger.waiting')

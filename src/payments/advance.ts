@@ -1,7 +1,7 @@
 import type { Verdict } from '../ledger/post.ts'
 import type { Job } from '../queue/jobs.ts'
 import type { Micros } from '../time.ts'
-import * as movements from './movement.ts'
+import { abandon, confirm, giveBack, settle } from './movement.ts'
 import type { PaymentParts } from './parts.ts'
 import type { Next, Passenger, Reason, RequestRecord, StoredTransaction } from './passenger.ts'
 import { mayBecome, stateOf } from './state.ts'
@@ -9,10 +9,10 @@ import type { State } from './state.ts'
 import type { DeclineReason } from './views.ts'
 import { termsOf } from './view.ts'
 
-type How = keyof Pick<typeof movements, 'abandon' | 'confirm' | 'giveBack' | 'settle'>
+const movements = { abandon, confirm, giveBack, settle }
 
 export type Step = Readonly<{
-  by: How
+  by: keyof typeof movements
   to: State
   declineReason?: DeclineReason
   until?: Micros

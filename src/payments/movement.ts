@@ -3,6 +3,7 @@ import { walletOf } from '../ledger/account.ts'
 import type { AccountId, Change, EntryKind, Line, Movement } from '../ledger/account.ts'
 import { chart } from '../ledger/chart.ts'
 import { capture, place, release } from '../ledger/hold.ts'
+import { minus } from '../money.ts'
 import type { Money } from '../money.ts'
 
 /**
@@ -34,7 +35,7 @@ export function begin(terms: Terms, withCode: boolean): Movement {
     return { account: payer, other, change, opens: true, note: null }
   }
   const asked = [
-    line(clearing, transitIn, { amount: -amount }),
+    line(clearing, transitIn, { amount: minus(amount) }),
     line(transitIn, clearing, { amount }),
   ]
   const lines = (): readonly Line[] => {
@@ -42,7 +43,7 @@ export function begin(terms: Terms, withCode: boolean): Movement {
       case 'payment':
         if (withCode) return place({ payer, payee, amount, note })
         return [
-          first(payee, { amount: -amount, sent: amount }),
+          first(payee, { amount: minus(amount), sent: amount }),
           { account: payee, other: payer, change: { amount }, opens: true, note },
         ]
       case 'bank_payment':
@@ -53,7 +54,7 @@ export function begin(terms: Terms, withCode: boolean): Movement {
         return [first(transitIn, {}), ...asked]
       case 'cash_out':
         return [
-          first(transitOut, { amount: -amount, withdrawing: amount }),
+          first(transitOut, { amount: minus(amount), withdrawing: amount }),
           line(transitOut, payer, { amount }),
         ]
     }
@@ -72,7 +73,7 @@ export function confirm(terms: Terms): Movement {
     terms,
     [
       line(payer, payee, {}),
-      line(clearing, transitIn, { amount: -amount }),
+      line(clearing, transitIn, { amount: minus(amount) }),
       line(transitIn, clearing, { amount }),
     ],
     [],
@@ -84,7 +85,7 @@ export function abandon(terms: Terms): Movement {
   const { amount, note } = terms
   const [payer, payee] = [walletOf(terms.payer), walletOf(terms.payee)]
   if (terms.kind === 'payment') return movement(terms, release({ payer, payee, amount, note }), [])
-  return movement(terms, [line(payer, payee, { sending: -amount })], [])
+  return movement(terms, [line(payer, payee, { sending: minus(amount) })], [])
 }
 
 /** The bank did what it was asked for. */
@@ -94,18 +95,21 @@ export function settle(terms: Terms): Movement {
   const lines = (): readonly Line[] => {
     switch (terms.kind) {
       case 'add_money':
-        return [line(transitIn, payer, { amount: -amount }), line(payer, transitIn, { amount })]
+        return [
+          line(transitIn, payer, { amount: minus(amount) }),
+          line(payer, transitIn, { amount }),
+        ]
       case 'bank_payment':
         return [
-          line(transitIn, payee, { amount: -amount }),
-          line(payer, payee, { sending: -amount, sent: amount }),
+          line(transitIn, payee, { amount: minus(amount) }),
+          line(payer, payee, { sending: minus(amount), sent: amount }),
           { account: payee, other: payer, change: { amount }, opens: true, note },
         ]
       case 'cash_out':
         return [
-          line(transitOut, clearing, { amount: -amount }),
+          line(transitOut, clearing, { amount: minus(amount) }),
           line(clearing, transitOut, { amount }),
-          line(payer, transitOut, { withdrawing: -amount, withdrawn: amount }),
+          line(payer, transitOut, { withdrawing: minus(amount), withdrawn: amount }),
         ]
       case 'payment':
         throw new Error('a payment between wallets waits for no bank')
@@ -119,7 +123,7 @@ export function giveBack(terms: Terms): Movement {
   const { amount } = terms
   const [payer, payee] = [walletOf(terms.payer), walletOf(terms.payee)]
   const notHere = [
-    line(transitIn, clearing, { amount: -amount }),
+    line(transitIn, clearing, { amount: minus(amount) }),
     line(clearing, transitIn, { amount }),
   ]
   const lines = (): readonly Line[] => {
@@ -127,11 +131,11 @@ export function giveBack(terms: Terms): Movement {
       case 'add_money':
         return [...notHere, line(payer, transitIn, {})]
       case 'bank_payment':
-        return [...notHere, line(payer, payee, { sending: -amount })]
+        return [...notHere, line(payer, payee, { sending: minus(amount) })]
       case 'cash_out':
         return [
-          line(transitOut, payer, { amount: -amount }),
-          line(payer, transitOut, { amount, withdrawing: -amount }),
+          line(transitOut, payer, { amount: minus(amount) }),
+          line(payer, transitOut, { amount, withdrawing: minus(amount) }),
         ]
       case 'payment':
         throw new Error('a payment between wallets waits for no bank')

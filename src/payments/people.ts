@@ -78,7 +78,7 @@ export async function changeProfile(
   patch: ProfilePatch,
   key: Key,
 ): Promise<Answered<OwnUser>> {
-  const ask = { caller, key, action: 'user.change', ask: [Object.entries(patch).sort()] }
+  const ask = { caller, key, action: 'user.change', ask: patchAsked(patch) }
   const { replayed } = await once<UserId>(parts, ask, async (tx) => {
     await change(tx, caller, patch)
     if (patch.email !== undefined) await sendCodeIfNeeded(parts, tx, caller, 'email')
@@ -134,6 +134,13 @@ async function sendCode(
   const message = contactMessage(channel, issued.code)
   const { recipient } = issued
   await addJob(tx, 'send-message', { userId, channel, recipient, ...message }, {})
+}
+
+/** The members in one order, whatever order they came in; a member that is missing is not null. */
+function patchAsked(patch: ProfilePatch): readonly unknown[] {
+  const { displayName, handle, email, phoneNumber, debitCardId } = patch
+  const members = { displayName, handle, email, phoneNumber, debitCardId }
+  return Object.entries(members).filter(([, value]) => value !== undefined)
 }
 
 /** A profile may be written again as it was: a contact that is proven stays so. */

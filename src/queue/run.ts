@@ -59,7 +59,7 @@ export function runJobs(options: RunJobsOptions): JobRunner {
       try {
         current = await run(runnerOptions(options, pool, liveness.announce))
         failures = 0
-        if (stopping.signal.aborted) return
+        if (stopping.signal.aborted) await drain(current)
         await current.promise
       } catch (error) {
         queueLogger.error(`The queue stopped, and starts again: ${String(error)}`)
@@ -72,7 +72,7 @@ export function runJobs(options: RunJobsOptions): JobRunner {
 
   async function stop(): Promise<void> {
     stopping.abort()
-    await within(DRAIN_MS, drain(current))
+    await within(DRAIN_MS, Promise.all([drain(current), running]))
     await within(LET_GO_MS, letGo(current))
     await within(LET_GO_MS, Promise.all([running, liveness.stop(), pool.end()]))
   }

@@ -7,11 +7,11 @@ import type { Micros } from '../../src/time.ts'
 test('a caller has so many requests in a window, and then has them again', () => {
   let now = 0n as Micros
   const quotas = createQuotas({ now: () => now })
-  for (let left = 29; left >= 0; left -= 1) {
+  for (let left = 119; left >= 0; left -= 1) {
     const share = quotas.take('sign-ins', 'a')
     assert.equal(share.refusal, null)
     assert.equal(share.limit, `"sign-ins";r=${left};t=60`)
-    assert.equal(share.policy, '"sign-ins";q=30;w=60')
+    assert.equal(share.policy, '"sign-ins";q=120;w=60')
   }
   now = (50n * SECOND) as Micros
   const refused = quotas.take('sign-ins', 'a')

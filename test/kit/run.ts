@@ -1,7 +1,8 @@
 import { glob } from 'node:fs/promises'
+import { pipeline } from 'node:stream/promises'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
-import { fileURLToPath } from 'node:url'
+import { globalSetup, globalTeardown } from './global.ts'
 
 /** Test files at once. Each has a process, and they share the machine with one PostgreSQL. */
 const CONCURRENCY = 2
@@ -15,11 +16,11 @@ const skipped: string[] = []
 let passed = 0
 let failed = 0
 
+await globalSetup()
 const tests = run({
   files: files.sort(),
   concurrency: CONCURRENCY,
   timeout: FILE_TIMEOUT_MS,
-  globalSetupPath: fileURLToPath(new URL('global.ts', import.meta.url)),
 })
 tests.on('test:pass', ({ name, file, skip, todo }) => {
   if (skip !== undefined || todo !== undefined) {
@@ -29,13 +30,12 @@ tests.on('test:pass', ({ name, file, skip, todo }) => {
 tests.on('test:fail', () => {
   failed += 1
 })
-tests.compose(new spec()).pipe(process.stdout)
+await pipeline(tests.compose(new spec()), process.stdout, { end: false })
+await globalTeardown()
 
-process.once('beforeExit', () => {
-  if (skipped.length > 0) {
-    console.log(`\nSKIPPED, and so NOT tested (${skipped.length}):`)
-    for (const test of skipped) console.log(`  ${test}`)
-  }
-  if (passed === 0) console.log('\nNo test ran.')
-  process.exitCode = failed > 0 || passed === 0 ? 1 : 0
-})
+if (skipped.length > 0) {
+  console.log(`\nSKIPPED, and so NOT tested (${skipped.length}):`)
+  for (const test of skipped) console.log(`  ${test}`)
+}
+if (passed === 0) console.log('\nNo test ran.')
+process.exitCode = failed > 0 || passed === 0 ? 1 : 0

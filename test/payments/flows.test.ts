@@ -5,6 +5,7 @@ import type { ErrorCode } from '../../src/errors.ts'
 import type { BankAccountId, UserId } from '../../src/ids/ids.ts'
 import { money } from '../../src/money.ts'
 import { expireVerification } from '../../src/payments/confirm.ts'
+import { setFrozen } from '../../src/payments/freeze.ts'
 import type { Party } from '../../src/payments/views.ts'
 import { DAY, HOUR } from '../../src/time.ts'
 import { startWorld } from '../kit/world.ts'
@@ -274,4 +275,16 @@ test('"did it happen?" finds every kind of request, and only the caller\'s own',
     world.payments.changeProfile(alice, { displayName: 'Alice' }, 'happened'),
     code('idempotency_key_reused'),
   )
+})
+
+test('a frozen user receives and sends nothing, not even what waits for a code', async () => {
+  const [alice, bob] = [await world.rich(100_000n), await world.rich(100n)]
+  const waiting = await world.pay(alice, bob, 60_000n)
+  const ask = { id: waiting.transactionId, code: await world.codeFor(alice) }
+  await setFrozen(world.parts, alice, true)
+  assert.equal((await world.pay(alice, bob, 1n)).declineReason, 'account_blocked')
+  assert.equal((await world.pay(bob, alice, 1n)).status, 'accepted')
+  await assert.rejects(world.payments.confirmTransaction(alice, ask, null), code('account_frozen'))
+  await setFrozen(world.parts, alice, false)
+  assert.equal((await world.payments.confirmTransaction(alice, ask, null)).value.status, 'accepted')
 })

@@ -43,13 +43,14 @@ const account: Account = {
   at: 0n as Micros,
 }
 
+const ask = (amount: bigint) => ({ kind: 'payment', amount: money(amount) }) as const
+
 test('whatever is admitted in order never sums to more than the limit', () => {
   fc.assert(
     fc.property(fc.array(cents, { maxLength: 50 }), (amounts) => {
       let now = account
       for (const amount of amounts) {
-        const ask = { kind: 'payment', amount: money(amount) } as const
-        if (brokenLimit(rules, 'verified', now, nothingBefore, ask) === null) {
+        if (brokenLimit(rules, 'verified', now, nothingBefore, ask(amount)) === null) {
           now = { ...now, sent: now.sent + amount }
         }
       }
@@ -59,7 +60,6 @@ test('whatever is admitted in order never sums to more than the limit', () => {
 })
 
 test('a limit is exact to the cent, and what waits counts', () => {
-  const ask = (amount: bigint) => ({ kind: 'payment', amount: money(amount) }) as const
   const busy = { ...account, sent: 600n, sending: 300n }
   assert.equal(brokenLimit(rules, 'verified', busy, nothingBefore, ask(100n)), null)
   assert.equal(brokenLimit(rules, 'verified', busy, nothingBefore, ask(101n)), 'send')

@@ -1,0 +1,172 @@
+import { readFileSync } from 'node:fs'
+import { createDirectory } from '../auth/directory.ts'
+import { readTokenKeys, type TokenKeys } from '../auth/keys.ts'
+import { createPasswords } from '../auth/passwords.ts'
+import { createSessions } from '../auth/sessions.ts'
+import { createThrottle, unthrottled } from '../auth/throttle.ts'
+import { createIssuer, createVerifier } from '../auth/tokens.ts'
+import type { Config } from '../config.ts'
+import { connectLedger, openPool, type Pool } from '../db/pool.ts'
+import { createHandlers } from '../functions/handlers.ts'
+import { createServer } from '../http/server.ts'
+import type { Keys } from '../keys.ts'
+import { createLedger } from '../ledger/ledger.ts'
+import type { Deliver } from '../messages/deliver.ts'
+import { mailboxDelivery, readMailbox } from '../messages/mailbox.ts'
+import { smtpDelivery } from '../messages/smtp.ts'
+import { auditBooks, printFinding } from '../ops/audit.ts'
+import { createHealth } from '../ops/health.ts'
+import { createLog } from '../ops/log.ts'
+import { createOperatorServer } from '../ops/operators.ts'
+import { createTelemetry } from '../ops/telemetry.ts'
+import type { PaymentParts } from '../payments/parts.ts'
+import { createPassengers } from '../payments/passengers.ts'
+import { createPayments, type Payments } from '../payments/payments.ts'
+import { type JobRunner, runJobs } from '../queue/run.ts'
+import { createSandboxBank } from '../rails/bank/sandbox.ts'
+import { noRail } from '../rails/no-rail.ts'
+import type { Rail } from '../rails/rail.ts'
+import { type Clock, systemClock } from '../time.ts'
+import { findUser } from '../users/find.ts'
+import { sharedPool } from './database.ts'
+
+/** A batch waits this long for accounts that another server's batch has locked. */
+const LEDGER_LOCK_TIMEOUT_MS = 4_000
+const AUDIT_TIMEOUT_MS = 600_000
+
+/** What the configuration says, and what it is built on. */
+export type Site = Readonly<{ config: Config; keys: Keys; url: string }>
+
+/** The rooms and the hall: all of the house but its doors. */
+export type House = Readonly<{
+  site: Site
+  clock: Clock
+  pool: Pool
+  parts: PaymentParts
+  payments: Payments
+  /** After the doors are shut: finishes the payments under way, and closes all connections. */
+  close: () => Promise<void>
+}>
+
+export function buildHouse(site: Site): House {
+  const { config, keys, url } = site
+  const clock = systemClock
+  const pool = sharedPool(config, url)
+  const ledger = createLedger({
+    connect: async () =>
+      await connectLedger({
+        url,
+        statementTimeoutMs: config.statementTimeoutMs,
+        lockTimeoutMs: LEDGER_LOCK_TIMEOUT_MS,
+        applicationName: 'farthing ledger',
+      }),
+    passengers: createPassengers(config.limits),
+    clock,
+    lanes: config.ledgerConnections,
+  })
+  const { digestKey, sealKeys } = keys
+  const routingRanges = config.rail === 'sandbox' ? 'any' : 'banks'
+  const parts: PaymentParts = {
+    pool,
+    ledger,
+    clock,
+    rail: buildRail(site, pool, clock),
+    directory: createDirectory({ db: pool, passwords: createPasswords(config.argon2) }),
+    banks: { sealKeys, digestKey, routingRanges },
+    digestKey,
+    limits: config.limits,
+    verificationThreshold: config.verificationThreshold,
+  }
+  const close = async (): Promise<void> => {
+    await ledger.close()
+    await pool.end()
+  }
+  return { site, clock, pool, parts, payments: createPayments(parts), close }
+}
+
+function buildRail({ config, keys }: Site, pool: Pool, clock: Clock): Rail {
+  if (config.rail === 'none') return noRail
+  const { sandboxSettleMs: settleMs } = config
+  return createSandboxBank({ db: pool, clock, settleMs, key: keys.digestKey })
+}
+
+/** Runs the queue's jobs. */
+export function startJobs({ site, clock, pool, parts }: House): JobRunner {
+  const handlers = createHandlers({
+    payments: parts,
+    deliver: buildDelivery(site.config, pool, clock),
+    audit: async () => await auditOrFail(site.url),
+  })
+  return runJobs({ databaseUrl: site.url, handlers, concurrency: site.config.jobConcurrency })
+}
+
+function buildDelivery({ smtpUrl, mailFrom }: Config, pool: Pool, clock: Clock): Deliver {
+  return smtpUrl === null ? mailboxDelivery(pool, clock) : smtpDelivery(smtpUrl, mailFrom)
+}
+
+/** On a connection of its own: it may read for minutes. */
+export function openAuditPool(url: string): Pool {
+  return openPool({
+    url,
+    max: 1,
+    statementTimeoutMs: AUDIT_TIMEOUT_MS,
+    applicationName: 'farthing audit',
+  })
+}
+
+async function auditOrFail(url: string): Promise<void> {
+  const pool = openAuditPool(url)
+  try {
+    const wrong = (await auditBooks(pool)).filter(({ offences }) => offences.length > 0)
+    if (wrong.length > 0) throw new Error(wrong.map(printFinding).join('\n'))
+  } finally {
+    await pool.end()
+  }
+}
+
+export type Doors = Readonly<{
+  app: ReturnType<typeof createServer>
+  operators: ReturnType<typeof createOperatorServer>
+  health: ReturnType<typeof createHealth>
+}>
+
+/** The API and the operators' page. Neither listens yet. */
+export function buildDoors({ site, clock, pool, payments, parts }: House): Doors {
+  const { config, keys } = site
+  const tokenKeys: TokenKeys = readTokenKeys(keys.tokenKeys)
+  const names = { issuer: config.publicUrl, audience: config.publicUrl }
+  const tokens = { keys: tokenKeys, ...names, ttlSeconds: config.tokenTtlSeconds, clock }
+  const log = createLog(config.environment)
+  const telemetry = createTelemetry({ log, poolCounts: pool.counts })
+  const health = createHealth({ database: async () => await pool.query('select 1') })
+  const app = createServer({
+    version: readVersion(),
+    log,
+    clock,
+    rateLimits: config.rateLimits,
+    payments,
+    sessions: createSessions({
+      pool,
+      directory: parts.directory,
+      issueToken: createIssuer(tokens),
+      throttle: config.rateLimits ? createThrottle(clock) : unthrottled,
+      clock,
+    }),
+    verifyToken: createVerifier(tokens),
+    findUser: async (id) => await findUser(pool, id),
+    publicJwks: tokenKeys.publicJwks,
+    readiness: health.readiness,
+    readMailbox:
+      config.environment === 'development'
+        ? async (recipient, limit) => await readMailbox(pool, recipient, limit)
+        : null,
+  })
+  const { metrics } = telemetry
+  const operators = createOperatorServer({ metrics, readiness: health.readiness })
+  return { app, operators, health }
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}

@@ -1,0 +1,75 @@
+import { DirectoryInUse } from '../db/embedded/claim.ts'
+import { findEmbedded, startEmbedded } from '../db/embedded.ts'
+import type { Config } from '../config.ts'
+import { guardDatabase } from '../db/guard.ts'
+import { migrate, readMigrations } from '../db/migrate.ts'
+import { openPool, type Pool } from '../db/pool.ts'
+import { StartRefused } from '../errors.ts'
+import { chart } from '../ledger/chart.ts'
+import { openAccounts } from '../ledger/store.ts'
+import { migrateQueue } from '../queue/schema.ts'
+import { systemClock } from '../time.ts'
+
+/** A database to work on. `stop` ends it when it is ours to end. */
+export type Database = Readonly<{ url: string; stop: () => Promise<void> }>
+
+const nothingToStop = async (): Promise<void> => undefined
+
+/** The configured database, or the embedded one, started for us alone. */
+export async function ownDatabase(config: Config): Promise<Database> {
+  if (config.databaseUrl !== null) return { url: config.databaseUrl, stop: nothingToStop }
+  return await startEmbedded({ dir: config.dataDir })
+}
+
+/** For commands beside a running server: its embedded database, or our own when none runs. */
+export async function sharedDatabase(config: Config): Promise<Database> {
+  if (config.databaseUrl === null && (await findEmbedded(config.dataDir)) === null) {
+    throw new StartRefused(
+      `There is no database in ${config.dataDir} yet: run \`farthing start\` once, or set ` +
+        'DATABASE_URL or DATA_DIR to where it is.',
+    )
+  }
+  try {
+    return await ownDatabase(config)
+  } catch (error) {
+    if (!(error instanceof DirectoryInUse)) throw error
+    const url = await findEmbedded(config.dataDir)
+    if (url === null) throw error
+    return { url, stop: nothingToStop }
+  }
+}
+
+/** Opens the pool that all but the ledger's batches share. */
+export function sharedPool(config: Config, url: string): Pool {
+  return openPool({
+    url,
+    max: config.poolMax,
+    statementTimeoutMs: config.statementTimeoutMs,
+    applicationName: 'farthing',
+  })
+}
+
+/**
+ * Makes a database ready: safe for money, every migration in, the chart of accounts opened.
+ * @returns the names of the migrations that were missing.
+ */
+export async function prepareDatabase(pool: Pool, url: string): Promise<readonly string[]> {
+  await guardDatabase(pool)
+  const migrations = await readMigrations()
+  const names = await migrate({ url, migrations, alongside: migrateQueue })
+  await openAccounts(pool, Object.values(chart), systemClock.now())
+  return names
+}
+
+/** @throws StartRefused when migrations are missing. */
+export async function requireMigrated(pool: Pool): Promise<void> {
+  const { rows } = await pool.query<{ table: string | null }>(
+    `select to_regclass('migration')::text as "table"`,
+  )
+  const applied = rows[0]?.table
+    ? await pool.query<{ n: number }>('select count(*)::int as n from migration')
+    : null
+  const migrations = await readMigrations()
+  if ((applied?.rows[0]?.n ?? 0) >= migrations.length) return
+  throw new StartRefused('The database is not up to date: run `farthing migrate` first.')
+}

@@ -1,0 +1,21 @@
+import { resealAll } from '../banks/reseal.ts'
+import { readConfig } from '../config.ts'
+import { loadKeys } from '../keys.ts'
+import { requireMigrated, sharedDatabase, sharedPool } from './database.ts'
+
+/** Seals bank account numbers anew under the first key, so that older keys can go. */
+export async function reseal(): Promise<number> {
+  const config = readConfig(process.env)
+  const { sealKeys } = await loadKeys(config)
+  const database = await sharedDatabase(config)
+  const pool = sharedPool(config, database.url)
+  try {
+    await requireMigrated(pool)
+    const count = await resealAll(pool, sealKeys)
+    console.log(`${count} bank account numbers were sealed anew.`)
+  } finally {
+    await pool.end()
+    await database.stop()
+  }
+  return 0
+}

@@ -1,0 +1,31 @@
+import { inTransaction } from '../db/tx.ts'
+import type { UserId } from '../ids/ids.ts'
+import { walletOf } from '../ledger/account.ts'
+import { setAccountState } from '../ledger/store.ts'
+import { setStatus } from '../users/freeze.ts'
+import type { User } from '../users/user.ts'
+import { LOCK_TIMEOUT_MS } from './parts.ts'
+import type { PaymentParts } from './parts.ts'
+
+/**
+ * Stops a user from sending, or lets them again: from the commit on, for every batch on every
+ * server, because the ledger itself asks the locked wallet. What is on its way still arrives, and
+ * the user can sign in, look and receive.
+ *
+ * @throws AppError `user_unknown`, also for a closed user.
+ */
+export async function setFrozen(
+  parts: Pick<PaymentParts, 'pool'>,
+  userId: UserId,
+  frozen: boolean,
+): Promise<User> {
+  return await inTransaction(
+    parts.pool,
+    async (tx) => {
+      const user = await setStatus(tx, userId, frozen ? 'frozen' : 'active')
+      await setAccountState(tx, walletOf(userId), frozen ? 'blocked' : 'open')
+      return user
+    },
+    { lockTimeoutMs: LOCK_TIMEOUT_MS },
+  )
+}

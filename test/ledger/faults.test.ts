@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { after, afterEach, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import * as fc from 'fast-check'
+import { AppError } from '../../src/errors.ts'
+import type { AccountId } from '../../src/ledger/account.ts'
+import type { Ledger } from '../../src/ledger/ledger.ts'
+import type { Passengers, Ride } from '../../src/ledger/passengers.ts'
+import { startProxy } from '../kit/proxy.ts'
+import type { Fault, Proxy } from '../kit/proxy.ts'
+import { refusedAs } from '../kit/refused.ts'
+import { openBooks, payment, quiet } from './books.ts'
+import type { Books } from './books.ts'
+
+/** As it is sent, with its end: a batch begins with `read committed`. */
+const COMMIT = 'commit\0'
+
+let books: Books
+let proxy: Proxy
+before(async () => {
+  books = await openBooks()
+  proxy = await startProxy(books.url)
+})
+afterEach(async () => await books.assertSound())
+after(async () => {
+  await books.close()
+  await proxy.close()
+})
+
+/** What a caller heard, as the number of entries that must stand for it; null says either way. */
+async function heard(ledger: Ledger<null, never>, ride: Ride<null>): Promise<number | null> {
+  try {
+    const { outcome } = await ledger.post(ride)
+    return outcome === 'posted' ? 2 : 1
+  } catch (error) {
+    assert(error instanceof AppError, String(error))
+    if (error.code === 'outcome_unknown') return null
+    assert(['database_unavailable', 'overloaded'].includes(error.code), error.code)
+    return 0
+  }
+}
+
+async function assertTrue(rides: readonly Ride<null>[], answers: readonly (number | null)[]) {
+  const entries = await books.entries()
+  for (const [index, { movement }] of rides.entries()) {
+    const stands = entries.get(movement.transaction) ?? 0
+    assert.equal(stands, answers[index] ?? stands, movement.transaction)
+  }
+}
+
+const ways: readonly (readonly [string, string, Fault])[] = [
+  ['before its lock', 'ledger_lock', 'cut_before'],
+  ['while its rows are read', 'ledger_lock', 'cut_after'],
+  ['before its rows are written', 'ledger_append', 'cut_before'],
+  ['when its rows are written', 'ledger_append', 'cut_after'],
+  ['before COMMIT', COMMIT, 'cut_before'],
+  ['after COMMIT, before its answer', COMMIT, 'cut_after'],
+]
+for (const [when, text, fault] of ways) {
+  test(`a connection that is cut ${when} loses nothing and doubles nothing`, async () => {
+    const [alice, bob] = (await books.accounts(2, 100n)) as [AccountId, AccountId]
+    const ledger = books.ledger({ passengers: quiet, url: proxy.url, lanes: 1 })
+    // Prepares the statements, whose names then pass.
+    assert.equal(await heard(ledger, payment(alice, bob, 1n)), 2)
+    proxy.next(text, fault)
+    const rides = Array.from({ length: 30 }, (_, index) => {
+      return payment(alice, bob, index === 5 ? 1_000n : 1n)
+    })
+    const answers = await Promise.all(rides.map(async (ride) => await heard(ledger, ride)))
+    assert.deepEqual(
+      answers,
+      rides.map((_, index) => (index === 5 ? 1 : 2)),
+      'the ledger looks up what became of it, or does it again',
+    )
+    await assertTrue(rides, answers)
+    assert.equal(await books.balance(bob), 130n)
+  })
+}
+
+test('a commit whose answer never comes is looked up, not repeated', async () => {
+  const [alice, bob] = (await books.accounts(2, 100n)) as [AccountId, AccountId]
+  const ledger = books.ledger({ passengers: quiet, url: proxy.url, lanes: 1 })
+  proxy.next(COMMIT, 'stall_after')
+  const ride = payment(alice, bob, 10n)
+  assert.equal(await heard(ledger, ride), 2)
+  await assertTrue([ride], [2])
+  assert.equal(await books.balance(bob), 110n)
+})
+
+test('a database that cuts every time is told as unavailable, and nothing happened', async () => {
+  const [alice, bob] = (await books.accounts(2, 100n)) as [AccountId, AccountId]
+  const ledger = books.ledger({ passengers: quiet, url: proxy.url, lanes: 1 })
+  proxy.next(COMMIT, 'cut_before', 'cut_before', 'cut_before')
+  await refusedAs('database_unavailable', ledger.post(payment(alice, bob, 1n)))
+  assert.equal(await books.balance(bob), 100n)
+  assert.equal(await heard(ledger, payment(alice, bob, 1n)), 2)
+})
+
+const cut = fc.record({
+  text: fc.constantFrom(COMMIT, COMMIT, 'ledger_append'),
+  fault: fc.constantFrom<Fault>('cut_before', 'cut_after'),
+})
+
+test('connections cut at random around COMMIT, under load: every answer is true', async (t) => {
+  const seed = randomInt(2 ** 31)
+  t.diagnostic(`seed ${seed}`)
+  const accounts = await books.accounts(6, 50n)
+  const ledgers = [0, 1].map(() => books.ledger({ passengers: quiet, url: proxy.url }))
+  const rides: Ride<null>[] = []
+  const answers: (number | null)[] = []
+  const cuts = fc.sample(fc.array(cut, { minLength: 1, maxLength: 3 }), { seed, numRuns: 25 })
+  for (const [round, planned] of cuts.entries()) {
+    for (const { text, fault } of planned) proxy.next(text, fault)
+    const some = Array.from({ length: 12 }, (_, index) => {
+      const from = accounts[(round + index) % 6] as AccountId
+      const to = accounts[(round + index * 5 + 1) % 6] as AccountId
+      return payment(from, from === to ? (accounts[(round + index + 1) % 6] as AccountId) : to, 7n)
+    })
+    rides.push(...some)
+    answers.push(
+      ...(await Promise.all(
+        some.map(async (ride, index) => {
+          return await heard(ledgers[index % 2] as Ledger<null, never>, ride)
+        }),
+      )),
+    )
+  }
+  await assertTrue(rides, answers)
+  let total = 0n
+  for (const id of accounts) total += await books.balance(id)
+  assert.equal(total, 300n)
+  assert(answers.filter((one) => one !== null && one > 0).length > 150, 'most went through')
+})
+
+const kill = async (pid: number) => await books.pool.query('select pg_terminate_backend($1)', [pid])
+
+/** Ends the server's side of the ledger's own connections, as an operator or a crash would. */
+function killing(when: 'look' | 'write'): Passengers<string, never> {
+  const killed = new Set<string>()
+  const first = (rides: readonly Ride<string>[]) => {
+    const name = rides[0]?.passenger ?? ''
+    return killed.has(name) ? false : killed.add(name)
+  }
+  return {
+    look: async (tx, rides) => {
+      const { rows } = await tx.query<{ pid: number }>('select pg_backend_pid() as pid')
+      if (when === 'look' && rows[0] && first(rides)) await kill(rows[0].pid)
+      return () => () => null
+    },
+    write: async (tx, settled) => {
+      const { rows } = await tx.query<{ pid: number }>('select pg_backend_pid() as pid')
+      const rides = settled.map(({ ride }) => ride)
+      if (when === 'write' && rows[0] && first(rides)) await kill(rows[0].pid)
+    },
+  }
+}
+
+for (const when of ['look', 'write'] as const) {
+  test(`a backend that is killed at its ${when} takes nothing with it`, async () => {
+    const [alice, bob] = (await books.accounts(2, 10n)) as [AccountId, AccountId]
+    const ledger = books.ledger({ passengers: killing(when), lanes: 1 })
+    for (const name of ['one', 'two']) {
+      const ride = payment(alice, bob, 1n, { passenger: name })
+      assert.equal((await ledger.post(ride)).outcome, 'posted')
+      assert.equal((await books.entries()).get(ride.movement.transaction), 2)
+    }
+    assert.equal(await books.balance(bob), 12n)
+  })
+}
+
+const run = promisify(execFile)
+const tampered = fileURLToPath(new URL('tampered.ts', import.meta.url))
+
+test('a version that changed under its lock stops the process, and the batch is gone', async () => {
+  const [alice, bob] = (await books.accounts(2, 10n)) as [AccountId, AccountId]
+  await assert.rejects(
+    run(process.execPath, [tampered, books.url, alice, bob], { timeout: 20_000 }),
+    (error: Error & { code?: number; stderr?: string; stdout?: string }) => {
+      assert.equal(error.code, 1)
+      assert.match(error.stderr ?? '', /an account changed under its lock/)
+      assert.match(error.stdout ?? '', /refused: an account changed under its lock/)
+      return true
+    },
+  )
+  assert.equal(await books.balance(bob), 10n)
+})
