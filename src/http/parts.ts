@@ -3,7 +3,7 @@ import type { TokenKeys } from '../auth/keys.ts'
 import type { Sessions } from '../auth/sessions.ts'
 import type { VerifyToken } from '../auth/tokens.ts'
 import type { UserId } from '../ids/ids.ts'
-import type { Payments } from '../payments/payments.ts'
+import type { Payments } from '../payments/asks.ts'
 import type { Clock, Micros } from '../time.ts'
 import type { Channel, User } from '../users/user.ts'
 

@@ -6,7 +6,7 @@ import type { LedgerConnection } from '../db/pool.ts'
 import { AppError } from '../errors.ts'
 import { accountsOf, writeBatch } from './batch.ts'
 import type { Written } from './batch.ts'
-import type { LedgerParts, Waiting } from './ledger.ts'
+import type { LedgerParts, Waiting } from './waiting.ts'
 import { hasEntry, lockAccounts } from './store.ts'
 
 /** One batch at a time, on a connection that nobody else uses. */

@@ -1,21 +1,11 @@
 import { channel } from 'node:diagnostics_channel'
-import type { LedgerConnection } from '../db/pool.ts'
 import { AppError } from '../errors.ts'
-import type { Clock } from '../time.ts'
-import type { AccountId } from './account.ts'
 import { accountsOf } from './batch.ts'
 import { createLane } from './lane.ts'
 import type { Lane } from './lane.ts'
-import type { Passengers, Ride } from './passengers.ts'
+import type { Ride } from './passengers.ts'
 import type { Verdict } from './post.ts'
-
-export type LedgerParts<P, R> = Readonly<{
-  connect: () => Promise<LedgerConnection>
-  passengers: Passengers<P, R>
-  clock: Clock
-  /** Batches under way at once. Each has a connection of its own. */
-  lanes: number
-}>
+import type { LedgerParts, Waiting } from './waiting.ts'
 
 export type Ledger<P, R> = Readonly<{
   /**
@@ -29,16 +19,6 @@ export type Ledger<P, R> = Readonly<{
   /** Refuses new movements, finishes those that wait, and gives the connections back. */
   close: () => Promise<void>
 }>
-
-/** A movement with the caller that waits for it. */
-export type Waiting<P, R> = {
-  readonly ride: Ride<P>
-  readonly accounts: readonly AccountId[]
-  readonly since: number
-  tries: number
-  readonly resolve: (verdict: Verdict<R>) => void
-  readonly reject: (error: unknown) => void
-}
 
 /** More than a second of work at full speed; whoever comes then is better off asking again. */
 const WAITING_MAX = 8_192

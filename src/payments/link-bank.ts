@@ -15,7 +15,7 @@ import { fingerprint, internalKey } from './fingerprint.ts'
 import { once } from './once.ts'
 import { LOCK_TIMEOUT_MS } from './parts.ts'
 import type { PaymentParts } from './parts.ts'
-import type { BankAccountLink, Key } from './payments.ts'
+import type { BankAccountLink, Key } from './asks.ts'
 import { refusalOf } from './verdict.ts'
 import type { Answered } from './views.ts'
 

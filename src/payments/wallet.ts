@@ -15,7 +15,7 @@ import { used, WINDOW } from './limits.ts'
 import type { Base, LimitRules } from './limits.ts'
 import { readBase } from './passengers.ts'
 import type { PaymentParts } from './parts.ts'
-import type { TimeRange } from './payments.ts'
+import type { TimeRange } from './asks.ts'
 import type { Limit, OwnUser } from './views.ts'
 
 /** How many of the next releases of a limit are told, and in how many entries they are looked for. */

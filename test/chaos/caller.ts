@@ -61,7 +61,8 @@ export async function tryAsk<T = Record<string, unknown>>(
   try {
     answer = await ask<T & { code?: string }>(api, asked)
   } catch (error) {
-    // The service or the way to it is down. What else `fetch` may throw never turns into an answer.
+    // The service or the way to it is down. An answer that is no JSON is another matter.
+    if (error instanceof SyntaxError) throw error
     return { again: error instanceof Error ? error.name : String(error) }
   }
   const { status, body } = answer

@@ -146,7 +146,7 @@ describe('around COMMIT', { concurrency: true }, () => {
 test('many callers, and connections that break all the time: every answer is true', async (t) => {
   const random = createRandom(seedOf(t))
   const door = await openDoor(world)
-  const users = await Promise.all(Array.from({ length: 8 }, async () => await world.rich(2_000n)))
+  const users = await Promise.all(Array.from({ length: 16 }, async () => await world.rich(2_000n)))
   const before = await countTransactions(world.pool, users)
   const faults: readonly [null, ...(Fault | null)[]] = [null, null, null, null, null, ...cuts]
   door.proxy.plan({
@@ -156,7 +156,7 @@ test('many callers, and connections that break all the time: every answer is tru
   const heard: Heard[] = []
   const reasons: string[] = []
   const caller = async (): Promise<void> => {
-    for (let payments = 0; payments < 25; payments += 1) {
+    for (let payments = 0; payments < 12; payments += 1) {
       const from = users[random.below(users.length)]!
       const to = users.find((user) => user !== from && random.chance(0.5)) ?? users.at(-1)!
       if (from === to) continue

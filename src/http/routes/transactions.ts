@@ -1,7 +1,7 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import type { Static } from 'typebox'
 import { parseDollars } from '../../money.ts'
-import type { MoneyMove } from '../../payments/payments.ts'
+import type { MoneyMove } from '../../payments/asks.ts'
 import { callerOf } from '../actor.ts'
 import { keyOf, unwrap } from '../idempotency.ts'
 import type { HttpParts } from '../parts.ts'

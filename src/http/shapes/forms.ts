@@ -2,7 +2,7 @@ import type { Static } from 'typebox'
 import { AppError } from '../../errors.ts'
 import { parseId } from '../../ids/ids.ts'
 import type { BankAccountId } from '../../ids/ids.ts'
-import type { BankAccountLink, ProfilePatch } from '../../payments/payments.ts'
+import type { BankAccountLink, ProfilePatch } from '../../payments/asks.ts'
 import { linkMembers, linkNeeds, profileMembers } from '../schemas.ts'
 import type { ChangeUserBody, LinkBody } from '../schemas.ts'
 

@@ -1,0 +1,23 @@
+import type { LedgerConnection } from '../db/pool.ts'
+import type { Clock } from '../time.ts'
+import type { AccountId } from './account.ts'
+import type { Passengers, Ride } from './passengers.ts'
+import type { Verdict } from './post.ts'
+
+export type LedgerParts<P, R> = Readonly<{
+  connect: () => Promise<LedgerConnection>
+  passengers: Passengers<P, R>
+  clock: Clock
+  /** Batches under way at once. Each has a connection of its own. */
+  lanes: number
+}>
+
+/** A movement with the caller that waits for it. */
+export type Waiting<P, R> = {
+  readonly ride: Ride<P>
+  readonly accounts: readonly AccountId[]
+  readonly since: number
+  tries: number
+  readonly resolve: (verdict: Verdict<R>) => void
+  readonly reject: (error: unknown) => void
+}
