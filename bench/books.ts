@@ -6,7 +6,6 @@ import type { UserId } from '../src/ids/ids.ts'
 import { chart } from '../src/ledger/chart.ts'
 import { openAccounts } from '../src/ledger/store.ts'
 import { after, DAY, HOUR, printTime, systemClock } from '../src/time.ts'
-import type { Micros } from '../src/time.ts'
 
 /** Of ten cents each way, so that nobody comes near a limit. */
 const HISTORY_CENTS = 10
@@ -34,7 +33,7 @@ export async function fillBooks(
   const past = (span: bigint): string => printTime(after(now, -span))
   const customers = Array.from({ length: ask.customers }, () => newId('user'))
   const wallets = Array.from({ length: ask.wallets }, () => newId('user'))
-  await openAccounts(pool, Object.values(chart), after(now, -SIGNED_UP_BEFORE) as Micros)
+  await openAccounts(pool, Object.values(chart), after(now, -SIGNED_UP_BEFORE))
   const everyone = uuidArray([...customers, ...wallets])
   await pool.query(await sql('people'), [everyone, WEALTH_CENTS, past(SIGNED_UP_BEFORE - HOUR)])
   const hours = Math.floor(ask.entries / ask.customers)

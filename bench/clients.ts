@@ -6,21 +6,19 @@ import type { Connection } from './connection.ts'
 import { closedLoop } from './samples.ts'
 import type { Sample } from './samples.ts'
 
-/** Who asks over HTTP: the outside form of their id, and access tokens of theirs. */
+/** Who asks over HTTP: the outside form of their id, and an access token. */
 export type Customer = Readonly<{ id: string; token: string }>
 
-export type ClientsSetup = Readonly<{ port: number; customers: readonly Customer[] }>
-
-export type ClientsAsk = Readonly<{
-  what: 'payment' | 'user' | 'history'
-  connections: number
-  ms: number
+export type Clients = Readonly<{
+  setup: Readonly<{ port: number; customers: readonly Customer[] }>
+  ask: Readonly<{ what: 'payment' | 'user' | 'history'; connections: number; ms: number }>
+  answer: Sample
 }>
 
 /** Keeps connections to the server busy, and reads every answer. */
-answerParent<ClientsSetup, ClientsAsk, Sample>(({ port, customers }) => {
+answerParent<Clients>(({ port, customers }) => {
   const any = (): Customer => customers[randomInt(customers.length)] as Customer
-  const ask: Record<ClientsAsk['what'], (connection: Connection) => Promise<void>> = {
+  const ask: Record<Clients['ask']['what'], (connection: Connection) => Promise<void>> = {
     payment: async (connection) => {
       const payer = any()
       let payee = any()

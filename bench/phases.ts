@@ -1,10 +1,9 @@
 import type { Child } from './child.ts'
-import type { ClientsAsk, ClientsSetup, Customer } from './clients.ts'
+import type { Clients, Customer } from './clients.ts'
 import { startChild } from './child.ts'
 import type { Phase } from './measure.ts'
 import type { Pgbench } from './pgbench.ts'
-import type { PostersAsk, PostersSetup } from './posters.ts'
-import type { Sample } from './samples.ts'
+import type { Posters } from './posters.ts'
 
 /** Callers that wait at the same time: enough for full batches on every connection. */
 const POSTERS = 1_000
@@ -31,13 +30,13 @@ export type Phases = Readonly<{
 
 export async function preparePhases(ask: {
   pgbench: Pgbench | null
-  posters: PostersSetup
+  posters: Posters['setup']
   server: Readonly<{ pid: number; port: number }>
   customers: readonly Customer[]
 }): Promise<Phases> {
-  const posters = await startChild<PostersSetup, PostersAsk, Sample>('posters.ts', ask.posters)
+  const posters = await startChild<Posters>('posters.ts', ask.posters)
   const setup = { port: ask.server.port, customers: ask.customers }
-  const clients = await startChild<ClientsSetup, ClientsAsk, Sample>('clients.ts', setup)
+  const clients = await startChild<Clients>('clients.ts', setup)
   const everyone = ask.posters.wallets.length
   const http = overHttp(clients, ask.server.pid)
   const list = [
@@ -67,9 +66,9 @@ function withPgbench(pgbench: Pgbench | null, name: string, clients: number): Ph
 }
 
 function posting(
-  posters: Child<PostersAsk, Sample>,
+  posters: Child<Posters>,
   name: string,
-  post: PostersAsk['post'],
+  post: Posters['ask']['post'],
   among: number,
 ): Phase {
   const run = async (seconds: number) =>
@@ -77,8 +76,8 @@ function posting(
   return { name, unit: 'payment', run, program: posters.pid, clients: null }
 }
 
-function overHttp(clients: Child<ClientsAsk, Sample>, server: number) {
-  return (name: string, what: ClientsAsk['what'], connections: number): Phase => {
+function overHttp(clients: Child<Clients>, server: number) {
+  return (name: string, what: Clients['ask']['what'], connections: number): Phase => {
     const run = async (seconds: number) =>
       await clients.ask({ what, connections, ms: seconds * 1_000 })
     const unit = what === 'payment' ? 'payment' : 'read'

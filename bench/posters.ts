@@ -16,15 +16,17 @@ import { answerParent } from './child.ts'
 import { closedLoop } from './samples.ts'
 import type { Sample } from './samples.ts'
 
-export type PostersSetup = Readonly<{ url: string; wallets: readonly UserId[] }>
-
-/** `alone`: two entries and no more. `riding`: with the payment's rows, its key and its limits. */
-export type PostersAsk = Readonly<{
-  post: 'alone' | 'riding'
-  /** Between so many of the wallets. */
-  among: number
-  callers: number
-  ms: number
+export type Posters = Readonly<{
+  setup: Readonly<{ url: string; wallets: readonly UserId[] }>
+  ask: Readonly<{
+    /** `alone`: two entries and no more. `riding`: with the payment's rows, its key, its limits. */
+    post: 'alone' | 'riding'
+    /** Between so many of the wallets. */
+    among: number
+    callers: number
+    ms: number
+  }>
+  answer: Sample
 }>
 
 const nobody: Passengers<null, never> = {
@@ -33,7 +35,7 @@ const nobody: Passengers<null, never> = {
 }
 
 /** Random payments straight into the ledger, without people, HTTP or JSON around it. */
-answerParent<PostersSetup, PostersAsk, Sample>(({ url, wallets }) => {
+answerParent<Posters>(({ url, wallets }) => {
   const config = readConfig({})
   const connect = async () =>
     await connectLedger({

@@ -41,7 +41,7 @@ const PASSWORD = 'copper kettle on the hob'
 const MICRO_AMOUNTS = [11, 22] as const
 const ROUTING_NUMBER = '222222226'
 /** Jobs and the sandbox bank take a moment; with slow settings the money is left on its way. */
-const PATIENCE_MS = 15_000
+const PATIENCE_MS = 30_000
 const LOOK_MS = 50
 
 const whole = { start: null, end: null }

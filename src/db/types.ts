@@ -4,6 +4,9 @@ import { MILLISECOND } from '../time.ts'
 import type { Micros } from '../time.ts'
 
 const SPACE = 32
+/** Date.UTC takes years below 100 for those of the 20th century. The calendar repeats, so: shift. */
+const CYCLE_YEARS = 400
+const CYCLE_MS = 146_097 * 86_400_000
 
 const oid = {
   int8: 20,
@@ -24,8 +27,8 @@ function readTime(text: string): Micros {
     throw new Error(`The database sent a time outside of what is stored: ${text}`)
   }
   const number = (from: number, to: number) => Number(text.slice(from, to))
-  const milliseconds = Date.UTC(
-    number(0, 4),
+  const shifted = Date.UTC(
+    number(0, 4) + CYCLE_YEARS,
     number(5, 7) - 1,
     number(8, 10),
     number(11, 13),
@@ -34,7 +37,7 @@ function readTime(text: string): Micros {
   )
   // The server leaves trailing zeros of the fraction out, and the point with the last of them.
   const fraction = text.slice(20, -3).padEnd(6, '0')
-  return (BigInt(milliseconds) * MILLISECOND + BigInt(fraction)) as Micros
+  return (BigInt(shifted - CYCLE_MS) * MILLISECOND + BigInt(fraction)) as Micros
 }
 
 type Reader<T> = (text: string) => T

@@ -27,11 +27,19 @@ const RESOLVE_DEADLINE_MS = 4_000
 const RESOLVE_PAUSE_MS = 100
 const TRIES_MAX = 3
 
+/** What a lane tells the queue that it takes its batches from. */
+export type LaneReports<P, R> = Readonly<{
+  /** These did not happen: they go back to the head of the queue. */
+  again: (rides: readonly Waiting<P, R>[]) => void
+  /** The database failed a batch. */
+  trouble: (error: AppError) => void
+}>
+
 const batchChannel = channel('farthing:ledger.batch')
 
 export function createLane<P, R>(
   parts: LedgerParts<P, R>,
-  again: (rides: readonly Waiting<P, R>[]) => void,
+  { again, trouble }: LaneReports<P, R>,
 ): Lane<P, R> {
   let connection: LedgerConnection | null = null
   let running: Promise<void> | null = null
@@ -110,6 +118,7 @@ export function createLane<P, R>(
         await delay(RESOLVE_PAUSE_MS)
       }
     }
+    trouble(new AppError('database_unavailable'))
     rejectAll(batch, new AppError('outcome_unknown'))
   }
 
@@ -133,6 +142,7 @@ export function createLane<P, R>(
 
   function retry(batch: readonly Waiting<P, R>[], error: AppError): void {
     for (const one of batch) one.tries++
+    trouble(error)
     rejectAll(
       batch.filter(({ tries }) => tries >= TRIES_MAX),
       error,

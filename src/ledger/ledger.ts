@@ -36,13 +36,29 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
   let arrived: Waiting<P, R>[] = []
   let closing = false
   let woken = false
-  const lanes = Array.from({ length: parts.lanes }, () => createLane(parts, again))
+  const lanes = Array.from({ length: parts.lanes }, () => createLane(parts, { again, trouble }))
+  let latestTrouble: Readonly<{ error: AppError; at: number }> | null = null
   /** What the batch of each lane has locked: no other lane takes a movement that would wait for it. */
   const held = new Map<Lane<P, R>, ReadonlySet<string>>()
 
   /** Gives back to the head of the queue what was taken, and did not happen. */
   function again(rides: readonly Waiting<P, R>[]): void {
     waiting = [...rides, ...waiting]
+  }
+
+  function trouble(error: AppError): void {
+    latestTrouble = { error, at: performance.now() }
+  }
+
+  /** Who waited too long is told why: a database that failed meanwhile, or else the crowd. */
+  function refuseLate(queue: readonly Waiting<P, R>[]): readonly Waiting<P, R>[] {
+    const now = performance.now()
+    const failure = latestTrouble
+    return queue.filter(({ since, reject }) => {
+      if (now - since <= WAIT_MAX_MS) return true
+      reject(failure && failure.at > since ? failure.error : new AppError('overloaded'))
+      return false
+    })
   }
 
   /** Lets the requests of this turn of the event loop gather before a batch leaves. */
@@ -63,7 +79,7 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
     held.delete(lane)
     const queue = arrived.length === 0 ? waiting : [...waiting, ...arrived]
     arrived = []
-    const { batch, rest, locks } = assemble(queue, held.values(), performance.now())
+    const { batch, rest, locks } = assemble(refuseLate(queue), held.values())
     waiting = rest
     if (waitingChannel.hasSubscribers) waitingChannel.publish(waiting.length)
     if (batch.length > 0) {
@@ -104,7 +120,6 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
 function assemble<P, R>(
   queue: readonly Waiting<P, R>[],
   heldByOthers: Iterable<ReadonlySet<string>>,
-  now: number,
 ) {
   const batch: Waiting<P, R>[] = []
   const rest: Waiting<P, R>[] = []
@@ -116,10 +131,6 @@ function assemble<P, R>(
   for (const [index, one] of queue.entries()) {
     if (batch.length === BATCH_MAX) {
       return { batch, rest: [...rest, ...queue.slice(index)], locks }
-    }
-    if (now - one.since > WAIT_MAX_MS) {
-      one.reject(new AppError('overloaded'))
-      continue
     }
     const shares = one.ride.tokens.some((token) => tokens.has(token))
     if (shares || one.accounts.some(isKept)) {

@@ -36,6 +36,7 @@ export async function advance(
   const next: Next = {
     is: 'next',
     terms,
+    bankAccount: step.to === 'waits_for_bank' ? row.bankAccountId : null,
     from,
     to: step.to,
     declineReason: step.declineReason ?? null,

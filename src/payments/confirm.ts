@@ -24,7 +24,8 @@ const BANK_TAKES = 3n * DAY
  *
  * @throws AppError `transaction_unknown`, also for someone else's; `transaction_not_waiting`;
  * `code_wrong` with `attemptsLeft`; `code_expired` after 24 h or five wrong codes, when the payment
- * is declined and the money free again; `account_frozen`.
+ * is declined and the money free again; `account_frozen`. A payment out of a bank account that was
+ * unlinked meanwhile is answered as declined.
  */
 export async function confirmTransaction(
   parts: PaymentParts,
@@ -80,7 +81,7 @@ async function checkCode(parts: PaymentParts, row: StoredTransaction, code: stri
 async function decline(
   parts: PaymentParts,
   row: StoredTransaction,
-  declineReason: 'verification_expired' | 'verification_failed',
+  declineReason: 'bank_account_disabled' | 'verification_expired' | 'verification_failed',
 ): Promise<void> {
   const verdict = await advance(parts, row, { by: 'abandon', to: 'declined', declineReason })
   const settledMeanwhile =
@@ -113,5 +114,18 @@ async function capture(
   if (typeof verdict.reason !== 'string' && verdict.reason.is === 'replay') {
     return await replay(parts, row.payerId, verdict.reason.subject)
   }
+  if (typeof verdict.reason !== 'string' && verdict.reason.is === 'bank_account_not_verified') {
+    // It was unlinked while the payment waited: no transfer starts from it any more.
+    await decline(parts, row, 'bank_account_disabled')
+    return await replayNow(parts, row)
+  }
   throw refusalOf(verdict)
+}
+
+async function replayNow(
+  parts: PaymentParts,
+  row: StoredTransaction,
+): Promise<Answered<TransactionView>> {
+  const { value } = await replay(parts, row.payerId, row.transactionId)
+  return { value, replayed: false }
 }

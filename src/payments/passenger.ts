@@ -35,6 +35,8 @@ export type Begin = Readonly<{
 export type Next = Readonly<{
   is: 'next'
   terms: Terms
+  /** When the bank is told by this step: it must still be linked. */
+  bankAccount: BankAccountId | null
   from: State
   to: State
   declineReason: DeclineReason | null

@@ -90,10 +90,10 @@ async function lookUpStates(tx: Queryable, rides: readonly PaymentRide[]) {
   }
 }
 
-/** The bank account of a new transaction is read with a lock: an unlinking waits, or came first. */
+/** The bank account of a transaction that the bank will be told of is read with a lock: an unlinking waits, or came first. */
 async function lookUpBanks(tx: Queryable, rides: readonly PaymentRide[]) {
   const owners = rides.flatMap(({ passenger: { step } }) =>
-    step.is === 'begin' && step.bankAccount
+    step.is !== 'internal' && step.bankAccount
       ? { userId: step.terms.payer, bankAccountId: step.bankAccount }
       : [],
   )
@@ -102,7 +102,8 @@ async function lookUpBanks(tx: Queryable, rides: readonly PaymentRide[]) {
     found.filter(({ status }) => status === 'verified').map(({ bankAccountId }) => bankAccountId),
   )
   return ({ passenger: { step } }: PaymentRide): Refusal => {
-    if (step.is !== 'begin' || !step.bankAccount || verified.has(step.bankAccount)) return null
+    if (step.is === 'internal' || !step.bankAccount) return null
+    if (verified.has(step.bankAccount)) return null
     return { outcome: 'void', reason: { is: 'bank_account_not_verified' } }
   }
 }

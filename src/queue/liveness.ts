@@ -5,8 +5,8 @@ import { queueLogger } from './logger.ts'
 /** The first half of the advisory locks' names; the second is a hash of the runner's name. */
 const LOCK_SPACE = 463_719_640
 /** A runner takes its lock right after it is born; until then its jobs look like orphans. */
-const GRACE = '5 seconds'
-const SWEEP_MS = 5_000
+const GRACE = '3 seconds'
+const SWEEP_MS = 2_000
 const RECONNECT_MS = 1_000
 const ANSWER_TIMEOUT_MS = 5_000
 

@@ -152,6 +152,13 @@ export async function tryMove(api: string, move: Move, began: number): Promise<H
   return { ...heard, answer: asAnswer(answer.body) }
 }
 
+/** Takes the first money from the bank, and waits for it. */
+export async function fund(api: string, caller: Caller, cents: bigint): Promise<void> {
+  const move = { kind: 'add_money', caller, payee: caller.name, cents, key: randomUUID() } as const
+  await insist(async () => await tryMove(api, move, performance.now()))
+  await until('the first money is there', async () => (await readBalance(api, caller)) === cents)
+}
+
 /** What the service says, later, of a request under a key. Null when it knows none. */
 export async function findRequest(
   api: string,

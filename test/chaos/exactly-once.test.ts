@@ -11,7 +11,7 @@ import type { Pool } from '../../src/db/pool.ts'
 import { assertBooks, assertHeardIsTrue, countTransactions } from './books.ts'
 import type { Heard } from './books.ts'
 import { createBreaker } from './breaker.ts'
-import { findRequest, readBalance, signUp, tryMove } from './caller.ts'
+import { findRequest, fund, readBalance, signUp, tryMove } from './caller.ts'
 import type { Caller, Move } from './caller.ts'
 import { insist, until } from './insist.ts'
 import { createRandom, seedOf } from './random.ts'
@@ -58,7 +58,7 @@ test('every answer that a caller heard is true for ever', limits, async (t) => {
   const callers = await Promise.all(
     Array.from({ length: CALLERS }, async () => await signUp(service.api)),
   )
-  await Promise.all(callers.map(fund))
+  await Promise.all(callers.map(async (one) => await fund(service.api, one, FIRST_CENTS)))
   const early = await openBooks()
   const before = await countTransactions(
     early,
@@ -114,16 +114,6 @@ async function openBooks(): Promise<Pool> {
   const url = await findEmbedded(dataDir)
   assert(url !== null)
   return openPool({ url, max: 2, statementTimeoutMs: 60_000, applicationName: 'chaos books' })
-}
-
-async function fund(caller: Caller): Promise<void> {
-  const move = { kind: 'add_money', caller, payee: caller.name, cents: FIRST_CENTS } as const
-  const key = randomUUID()
-  await insist(async () => await tryMove(service.api, { ...move, key }, performance.now()))
-  await until(
-    'the first money is there',
-    async () => (await readBalance(service.api, caller)) === FIRST_CENTS,
-  )
 }
 
 /** One move under a key of its own, asked until it is answered; sometimes twice at once. */

@@ -43,13 +43,13 @@ const settings = {
   TOKEN_TTL_SECONDS: '3600',
 }
 
-/** @param place Where its data is: DATA_DIR, and DATABASE_URL for a database of the test's own. */
+/** @param own Its settings beside or instead of those above; DATA_DIR at least. */
 export async function createService(
-  place: Readonly<{ DATA_DIR: string; DATABASE_URL?: string }>,
+  own: Readonly<Record<string, string>> & Readonly<{ DATA_DIR: string }>,
 ): Promise<Service> {
   const [port, opsPort] = [await freePort(), await freePort()]
   const api = `http://127.0.0.1:${port}`
-  const environment = { ...settings, ...place, PORT: String(port), OPS_PORT: String(opsPort) }
+  const environment = { ...settings, ...own, PORT: String(port), OPS_PORT: String(opsPort) }
   let child: ChildProcess | null = null
   let output = ''
   let endings = 0

@@ -223,6 +223,18 @@ test('one from a bank over the threshold waits for the code before the bank is t
   await world.until(async () => (await walletOf(bob)).balance === 90_000n)
 })
 
+test('one that waits for its code starts no transfer from a bank account unlinked meanwhile', async () => {
+  const [alice, bob] = [await world.person(), await world.person()]
+  const bank = await world.bank(alice)
+  const { value } = await move(alice, ofBank(bank), ofUser(bob), 90_000n)
+  await world.payments.unlinkBankAccount(alice, bank, null)
+  const ask = { id: value.transactionId, code: await world.codeFor(alice) }
+  const confirmed = await world.payments.confirmTransaction(alice, ask, null)
+  assert.equal(confirmed.value.status, 'declined')
+  assert.equal(confirmed.value.declineReason, 'bank_account_disabled')
+  assert.equal((await walletOf(bob)).balance, 0n)
+})
+
 test('no transfer starts from a bank account that is unlinked at the same moment', async () => {
   for (let round = 0; round < 10; round++) {
     const alice = await world.person()

@@ -7,7 +7,7 @@ import { mayReturn } from '../return-codes.ts'
 const BANK_THAT_TAKES_NOTHING = '790000051'
 
 const returned = /^90000000(\d\d)$/
-const knownMicroAmounts = /^95/
+const knownMicroAmounts = /^(95|90000000)/
 
 /** Micro-entries stay under a dollar (Nacha, micro-entries). */
 const MICRO_MAX_CENTS = 99
@@ -28,8 +28,8 @@ export function returnCodeFor(
 }
 
 /**
- * The cents of an account's two micro-entries: 11 and 22 for accounts that begin with 95; for all
- * others a keyed hash of the bank account's id, so that the same id always has the same ones.
+ * The cents of an account's two micro-entries: 11 and 22 for accounts that begin with 95 or
+ * 90000000; for all others a keyed hash of the bank account's id, so that the same id always has the same ones.
  */
 export function microAmounts(
   key: Uint8Array,

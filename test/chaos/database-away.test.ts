@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { freshDatabase } from '../kit/database.ts'
+import type { FreshDatabase } from '../kit/database.ts'
+import { assertBooks, assertHeardIsTrue, countTransactions } from './books.ts'
+import { ask, fund, signUp, tryMove } from './caller.ts'
+import type { Answer, Ask, Caller } from './caller.ts'
+import { insist } from './insist.ts'
+import { startProxy } from './proxy.ts'
+import type { Proxy } from './proxy.ts'
+import { createService } from './service.ts'
+import type { Service } from './service.ts'
+
+/**
+ * Goal: while the database is away everybody hears so, and when it is back all is well.
+ * Method: the real service reaches PostgreSQL through a proxy that is shut, or falls silent.
+ */
+let dataDir: string
+let database: FreshDatabase
+let proxy: Proxy
+let service: Service
+let payer: Caller
+let payee: Caller
+before(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'farthing-chaos-'))
+  database = await freshDatabase()
+  proxy = await startProxy(database.url)
+  service = await createService({ DATA_DIR: dataDir, DATABASE_URL: proxy.url })
+  service.start()
+  await service.ready()
+  payer = await signUp(service.api)
+  payee = await signUp(service.api)
+  await fund(service.api, payer, 10_000n)
+})
+after(async () => {
+  await service.sigkill()
+  await proxy.close()
+  await database.drop()
+  await rm(dataDir, { recursive: true, force: true })
+})
+
+const troubles = [
+  { name: 'refuses connections', begin: () => proxy.shut() },
+  { name: 'does not answer', begin: () => proxy.hush() },
+] as const
+
+for (const { name, begin } of troubles) {
+  test(`a database that ${name}: 503 for all who need it, and no restart to recover`, async () => {
+    const pid = service.pid()
+    const key = randomUUID()
+    const began = performance.now()
+    const before = await countTransactions(database.pool, [payer.userId])
+    begin()
+
+    const { token } = payer
+    const body = { fromId: payer.name, toId: payee.name, amount: '1.00' }
+    const asks: readonly Ask[] = [
+      { method: 'POST', path: '/v1/transaction', body, key, token },
+      { method: 'POST', path: '/v1/transaction', body, token },
+      { method: 'GET', path: `/v1/user/${payer.name}`, token },
+      { method: 'GET', path: `/v1/transactions/${payer.name}`, token },
+      { method: 'GET', path: `/v1/request/${key}`, token },
+      { method: 'PUT', path: `/v1/user/${payer.name}`, body: { displayName: 'P' }, token },
+      { method: 'POST', path: '/v1/session', body: { login: 'a@example.com', password: 'x' } },
+    ]
+    const answers = await Promise.all(asks.map(async (one) => await ask(service.api, one)))
+    for (const answer of answers) assertUnavailable(answer)
+    const ready = await ask(service.api, { method: 'GET', path: '/readyz' })
+    assert.equal(ready.status, 503)
+    assert.equal((await ask(service.api, { method: 'GET', path: '/healthz' })).status, 200)
+
+    proxy.open()
+    proxy.release()
+    await service.ready()
+    assert.equal(service.pid(), pid)
+    const again = { kind: 'payment', caller: payer, payee: payee.name, cents: 100n, key } as const
+    const heard = await insist(async () => await tryMove(service.api, again, began))
+    assert.equal(heard.answer?.status, 'accepted')
+    await assertHeardIsTrue(database.pool, [heard], before)
+    await assertBooks(database.pool)
+  })
+}
+
+function assertUnavailable({ status, headers, body }: Answer): void {
+  const code = String(body['code'])
+  assert(['database_unavailable', 'outcome_unknown'].includes(code), `${status} ${code}`)
+  assert.equal(status, 503)
+  assert.match(headers.get('content-type') ?? '', /^application\/problem\+json/)
+  assert.match(headers.get('retry-after') ?? '', /^\d+$/)
+  assert.equal(typeof body['errorMessage'], 'string')
+}
