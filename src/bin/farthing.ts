@@ -1,46 +1,57 @@
 import { AppError, StartRefused } from '../errors.ts'
 import { audit } from './audit.ts'
 import { commands, usage } from './commands.ts'
+import type { Command } from './commands.ts'
+import { freeze } from './freeze.ts'
 import { migrate } from './migrate.ts'
 import { reseal } from './reseal.ts'
 import { serve } from './serve.ts'
 import { start } from './start.ts'
 import { work } from './work.ts'
 
-const run: Readonly<Record<(typeof commands)[number], () => Promise<number>>> = {
+const run: Readonly<Record<Command, (word: string) => Promise<number>>> = {
   start,
   serve,
   work,
   migrate,
   audit,
   reseal,
+  freeze: async (user) => await freeze(user, true),
+  thaw: async (user) => await freeze(user, false),
   help: async () => {
     console.log(usage)
     return 0
   },
 }
 
-const [name = 'help', ...rest] = process.argv.slice(2)
-const command = commands.find((known) => known === (name === '--help' ? 'help' : name))
-if (command === undefined || rest.length > 0) {
-  console.error(
-    command === undefined ? `There is no command ${name}.\n` : 'Commands take no words.\n',
-  )
-  console.error(usage)
-  process.exit(2)
+const [name = 'help', ...words] = process.argv.slice(2)
+const command = (Object.keys(commands) as Command[]).find((known) => {
+  return known === (name === '--help' ? 'help' : name)
+})
+if (command === undefined) leave(`There is no command ${name}.`)
+const wanted = commands[command]
+if (words.length !== wanted.length) {
+  const takes = wanted.length === 0 ? 'no words' : `a ${wanted.join(' and a ')}`
+  leave(`\`farthing ${command}\` takes ${takes}.`)
 }
 try {
   // What a command leaves open, like a half-closed connection, is none of its answer.
-  process.exit(await run[command]())
+  process.exit(await run[command](words[0] ?? ''))
 } catch (error) {
   if (!(error instanceof StartRefused || error instanceof AppError)) throw error
   console.error(error instanceof StartRefused ? error.message : sentenceFor(error))
   process.exit(1)
 }
 
+function leave(why: string): never {
+  console.error(`${why}\n\n${usage}`)
+  process.exit(2)
+}
+
 function sentenceFor({ code, cause }: AppError): string {
   const why = cause instanceof Error ? `: ${cause.message}` : ''
   if (code === 'database_unavailable') return `The database cannot be reached${why}.`
+  if (code === 'user_unknown') return 'There is no such user.'
   if (code === 'storage_full') return `The database has no room left on its disk${why}.`
   return `It could not be done: ${code}${why}.`
 }

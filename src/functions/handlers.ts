@@ -1,4 +1,5 @@
-import type { TransactionId, BankAccountId, UserId } from '../ids/ids.ts'
+import { eraseOld } from '../banks/erase.ts'
+import type { BankAccountId, TransactionId, UserId } from '../ids/ids.ts'
 import { settleInstruction, submitInstruction } from '../payments/bank-transfer.ts'
 import { expireVerification } from '../payments/confirm.ts'
 import { sendMicroEntries } from '../payments/link-bank.ts'
@@ -28,5 +29,9 @@ export function createHandlers({ payments, deliver, audit }: FunctionParts): Han
     'send-micro-entries': async ({ userId, bankAccountId }) =>
       await sendMicroEntries(payments, userId as UserId, bankAccountId as BankAccountId),
     audit,
+    // A run erases so many at most; the next day's goes on.
+    'erase-old-numbers': async () => {
+      await eraseOld(payments.pool, payments.clock.now())
+    },
   }
 }

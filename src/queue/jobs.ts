@@ -18,6 +18,7 @@ export type Jobs = {
   'expire-verification': { payerId: string; transactionId: string }
   'send-micro-entries': { userId: string; bankAccountId: string }
   audit: Record<string, never>
+  'erase-old-numbers': Record<string, never>
 }
 
 export type JobName = keyof Jobs
@@ -36,6 +37,7 @@ export const attemptsOf: { readonly [N in JobName]: number } = {
   'expire-verification': 25,
   'send-micro-entries': 25,
   audit: 3,
+  'erase-old-numbers': 3,
 }
 
 export type When = Readonly<{

@@ -30,8 +30,10 @@ const LET_GO_MS = 1_000
 const SPARE_CONNECTIONS = 2
 const CONNECT_TIMEOUT_MS = 5_000
 
-/** Every day at 03:17 UTC. */
-const crontab = `17 3 * * * audit ?max=${attemptsOf.audit}`
+/** Every day at 03:17 and 03:47 UTC. */
+const crontab = `
+17 3 * * * audit ?max=${attemptsOf.audit}
+47 3 * * * erase-old-numbers ?max=${attemptsOf['erase-old-numbers']}`
 
 export type RunJobsOptions = Readonly<{
   databaseUrl: string

@@ -28,14 +28,16 @@ export type Ask = Readonly<{
   body?: object
   key?: string
   token?: string
+  /** How long the caller waits for the answer. */
+  patienceMs?: number
 }>
 
-const ANSWER_WITHIN_MS = 30_000
+const PATIENCE_MS = 30_000
 
 /** Asks once. Throws when the connection breaks, or nothing comes. */
 export async function ask<T = Record<string, unknown>>(
   api: string,
-  { method, path, body, key, token }: Ask,
+  { method, path, body, key, token, patienceMs = PATIENCE_MS }: Ask,
 ): Promise<Answer<T>> {
   const answer = await fetch(api + path, {
     method,
@@ -44,7 +46,7 @@ export async function ask<T = Record<string, unknown>>(
       ...(key !== undefined && { 'idempotency-key': key }),
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
     },
-    signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+    signal: AbortSignal.timeout(patienceMs),
     ...(body && { body: JSON.stringify(body) }),
   })
   const text = await answer.text()
@@ -124,6 +126,7 @@ export type Move = Readonly<{
   payee: string
   cents: bigint
   key: string
+  patienceMs?: number
 }>
 
 type Transaction = Readonly<{
@@ -137,14 +140,19 @@ function printDollars(cents: bigint): string {
   return `${cents / 100n}.${String(cents % 100n).padStart(2, '0')}`
 }
 
-/** One attempt at moving money under a key, as it is held against the books. */
-export async function tryMove(api: string, move: Move, began: number): Promise<Heard | Again> {
-  const { kind, caller, payee, cents, key } = move
+/** The request for a move. */
+export function moveAsk({ kind, caller, payee, cents, key, patienceMs }: Move): Ask {
   const fromId = kind === 'add_money' ? caller.bank : caller.name
   const toId = kind === 'cash_out' ? caller.bank : payee
   const body = { fromId, toId, amount: printDollars(cents) }
   const asked = { method: 'POST', path: '/v1/transaction', body, key, token: caller.token } as const
-  const answer = await tryAsk<Transaction>(api, asked)
+  return patienceMs === undefined ? asked : { ...asked, patienceMs }
+}
+
+/** One attempt at moving money under a key, as it is held against the books. */
+export async function tryMove(api: string, move: Move, began: number): Promise<Heard | Again> {
+  const { kind, caller, payee, cents, key } = move
+  const answer = await tryAsk<Transaction>(api, moveAsk(move))
   if (isAgain(answer)) return answer
   const said = { caller: caller.userId, key, kind, payee: userOf(payee), cents, began }
   const heard = { ...said, ended: performance.now() }

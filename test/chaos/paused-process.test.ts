@@ -27,6 +27,8 @@ import type { Service } from './service.ts'
  */
 const ASLEEP_MS = 11_000
 const CALLERS = 12
+/** Then a caller gives an attempt up, and asks again, perhaps the other server. */
+const PATIENCE_MS = 1_500
 
 let dataDir: string
 let database: FreshDatabase
@@ -120,7 +122,14 @@ async function payOnce(caller: Caller, callers: readonly Caller[], random: Rando
   const others = callers.filter((one) => one !== caller)
   const payee = others[random.below(others.length)]!.name
   const cents = BigInt(1 + random.below(10_000))
-  const move = { kind: 'payment', caller, payee, cents, key: randomUUID() } as const
+  const move = {
+    kind: 'payment',
+    caller,
+    payee,
+    cents,
+    key: randomUUID(),
+    patienceMs: PATIENCE_MS,
+  } as const
   const began = performance.now()
   return await insist(async () => {
     const { api } = random.pick([sleeper, other])

@@ -6,11 +6,11 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { mutantsOf } from './mutate.ts'
-import type { Mutant } from './mutate.ts'
+import { mutantsOf } from './properties/mutate.ts'
+import type { Mutant } from './properties/mutate.ts'
 
 const run = promisify(execFile)
-const runner = fileURLToPath(new URL('mutants.ts', import.meta.url))
+const runner = fileURLToPath(new URL('properties/mutants.ts', import.meta.url))
 
 /** Mutants that do the same as the original, each with the reason. */
 const equivalent: Readonly<Record<string, string>> = {

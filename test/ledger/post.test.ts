@@ -1,8 +1,8 @@
 import { test } from 'node:test'
 import * as holds from '../../src/ledger/hold.ts'
 import { post } from '../../src/ledger/post.ts'
-import { cases } from './cases.ts'
-import { postProperties } from './properties.ts'
+import { cases } from './properties/cases.ts'
+import { postProperties } from './properties/of-post.ts'
 
 const rules = { post, ...holds }
 

@@ -37,6 +37,7 @@ const idle: Handlers = {
   'expire-verification': nothing,
   'send-micro-entries': nothing,
   audit: nothing,
+  'erase-old-numbers': nothing,
 }
 
 function start(settle: (payload: Settle) => Promise<void>, databaseUrl = db.url): JobRunner {

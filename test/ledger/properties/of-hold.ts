@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import * as fc from 'fast-check'
-import type { Account, Accounts, Line } from '../../src/ledger/account.ts'
+import type { Account, Accounts, Line } from '../../../src/ledger/account.ts'
 import { hold, world } from './arbitrary.ts'
 import type { World } from './arbitrary.ts'
 import type { Property, Rules } from './rules.ts'

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import type { TransactionId } from '../../src/ids/ids.ts'
+import type { TransactionId } from '../../../src/ids/ids.ts'
 import type {
   Account,
   AccountId,
@@ -7,11 +7,11 @@ import type {
   Change,
   Line,
   Movement,
-} from '../../src/ledger/account.ts'
-import { capture, place, release } from '../../src/ledger/hold.ts'
-import { MONEY_MAX } from '../../src/money.ts'
-import type { Money } from '../../src/money.ts'
-import type { Micros } from '../../src/time.ts'
+} from '../../../src/ledger/account.ts'
+import { capture, place, release } from '../../../src/ledger/hold.ts'
+import { MONEY_MAX } from '../../../src/money.ts'
+import type { Money } from '../../../src/money.ts'
+import type { Micros } from '../../../src/time.ts'
 
 /** What another room says to a movement: nothing, or why not. */
 export type Word = 'declined' | 'void' | null

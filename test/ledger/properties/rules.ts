@@ -1,6 +1,6 @@
 import type * as fc from 'fast-check'
-import type * as holds from '../../src/ledger/hold.ts'
-import type { post } from '../../src/ledger/post.ts'
+import type * as holds from '../../../src/ledger/hold.ts'
+import type { post } from '../../../src/ledger/post.ts'
 
 /** The rules under test come as a parameter: the mutation test hands in broken ones. */
 export type Rules = Readonly<{ post: typeof post }> &

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import type { TransactionId } from '../../src/ids/ids.ts'
-import type { Account, AccountId, Accounts, Line, Movement } from '../../src/ledger/account.ts'
-import type { Admit, Verdict } from '../../src/ledger/post.ts'
-import { MONEY_MAX } from '../../src/money.ts'
-import type { Micros } from '../../src/time.ts'
+import type { TransactionId } from '../../../src/ids/ids.ts'
+import type { Account, AccountId, Accounts, Line, Movement } from '../../../src/ledger/account.ts'
+import type { Admit, Verdict } from '../../../src/ledger/post.ts'
+import { MONEY_MAX } from '../../../src/money.ts'
+import type { Micros } from '../../../src/time.ts'
 import type { Case, Rules } from './rules.ts'
 
 const now = 1_000n as Micros

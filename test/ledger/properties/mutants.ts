@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
-import * as holds from '../../src/ledger/hold.ts'
-import { post } from '../../src/ledger/post.ts'
+import * as holds from '../../../src/ledger/hold.ts'
+import { post } from '../../../src/ledger/post.ts'
 import { cases } from './cases.ts'
-import { holdProperties } from './hold-properties.ts'
-import { postProperties } from './properties.ts'
+import { holdProperties } from './of-hold.ts'
+import { postProperties } from './of-post.ts'
 import type { Rules } from './rules.ts'
 
 // Runs the properties and the cases against each module whose path stands on a line of the file
