@@ -15,26 +15,31 @@ export type Clients = Readonly<{
   answer: Sample
 }>
 
+/** Few enough to come back within the minute for which the server remembers a token. */
+const CUSTOMERS_PER_CONNECTION = 16
+/** In cents. Small, so that a customer who pays thousands of times stays below the limits. */
+const AMOUNTS_BELOW = 20
+
 /** Keeps connections to the server busy, and reads every answer. */
 answerParent<Clients>(({ port, customers }) => {
-  const any = (): Customer => customers[randomInt(customers.length)] as Customer
-  const ask: Record<Clients['ask']['what'], (connection: Connection) => Promise<void>> = {
-    payment: async (connection) => {
-      const payer = any()
-      let payee = any()
-      while (payee === payer) payee = any()
+  const anyOf = (count: number) => customers[randomInt(count)] as Customer
+  const ask = {
+    payment: async (connection: Connection, payer: Customer) => {
+      let payee = payer
+      while (payee === payer) payee = anyOf(customers.length)
       await pay(connection, payer, payee)
     },
-    user: async (connection) => await readUser(connection, any()),
-    history: async (connection) => await readHistory(connection, any()),
+    user: readUser,
+    history: readHistory,
   }
   return Promise.resolve({
     answer: async ({ what, connections, ms }) => {
       const opening = Array.from({ length: connections }, async () => await openConnection(port))
       const open = await Promise.all(opening)
+      const callers = Math.min(connections * CUSTOMERS_PER_CONNECTION, customers.length)
       try {
         return await closedLoop({ callers: connections, ms }, async (caller) => {
-          await ask[what](open[caller] as Connection)
+          await ask[what](open[caller] as Connection, anyOf(callers))
         })
       } finally {
         for (const connection of open) connection.close()
@@ -45,7 +50,7 @@ answerParent<Clients>(({ port, customers }) => {
 })
 
 async function pay(connection: Connection, payer: Customer, payee: Customer): Promise<void> {
-  const cents = 1 + randomInt(99)
+  const cents = 1 + randomInt(AMOUNTS_BELOW)
   const amount = `0.${String(cents).padStart(2, '0')}`
   const body = `{"fromId":"${payer.id}","toId":"${payee.id}","amount":${amount},"note":"Thanks for lunch"}`
   const { status, body: answer } = await connection.exchange(

@@ -43,7 +43,9 @@ export type Config = Readonly<{
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** Variables of ours with a name that a slip of the pen could miss: others like them are refused. */
+/**
+ * Variables of ours with a name that a slip of the pen could miss: others like them are refused.
+ */
 const ownVariables: ReadonlySet<string> = new Set([
   'FARTHING_ENV',
   'FARTHING_KEYS',

@@ -72,7 +72,10 @@ export class AppError extends Error {
   }
 }
 
-/** A start that must not go on. The message is one sentence or two for the operator: what, and what to do. */
+/**
+ * A start that must not go on. The message is one sentence or two for the operator: what, and what
+ * to do.
+ */
 export class StartRefused extends Error {
   override readonly name: string = 'StartRefused'
 }

@@ -24,7 +24,10 @@ export function minus(amount: Money): bigint {
   return 0n - amount
 }
 
-/** The JSON number grammar (RFC 8259 section 6), with the whole, the fraction and the exponent apart. */
+/**
+ * The JSON number grammar (RFC 8259 section 6), with the whole, the fraction and the exponent
+ * apart.
+ */
 const decimal = /^(-?)(0|[1-9]\d*)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
 
 /** Longer texts are refused before any arithmetic, so that no input can make it slow. */

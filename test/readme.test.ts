@@ -15,8 +15,8 @@ const STOP_WITHIN_MS = 5_000
 
 /**
  * Goal: whoever pastes README.md into a shell sees what it promises.
- * Method: its `npm start`, on ports and a directory of its own, and its blocks in a fresh bash. Only
- * the address is another one.
+ * Method: its `npm start`, on ports and a directory of its own, and its blocks in a fresh bash.
+ * Only the address is another one.
  */
 test('README.md works as pasted', { timeout: 180_000 }, async (t) => {
   const readme = await readFile(join(root, 'README.md'), 'utf8')

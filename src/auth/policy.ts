@@ -44,7 +44,9 @@ const table = {
 export type Action = keyof typeof table
 export const actions = Object.keys(table) as readonly Action[]
 
-/** Whether the role may do it; nothing else decides. A route that names no action does not start. */
+/**
+ * Whether the role may do it; nothing else decides. A route that names no action does not start.
+ */
 export function may(role: Role, action: Action): boolean {
   return table[action][roles.indexOf(role)] === yes
 }

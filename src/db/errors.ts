@@ -102,7 +102,9 @@ export function isUniqueViolation(error: unknown, constraint: string): boolean {
   return error instanceof DatabaseError && error.code === '23505' && error.constraint === constraint
 }
 
-/** True when the server chose this transaction to end a deadlock, or could not order it: try again. */
+/**
+ * True when the server chose this transaction to end a deadlock, or could not order it: try again.
+ */
 export function isRetryable(error: unknown): boolean {
   return error instanceof DatabaseError && (error.code === '40001' || error.code === '40P01')
 }

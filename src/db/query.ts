@@ -5,7 +5,8 @@ export type Statement = Readonly<{ name: string; text: string }>
 
 /**
  * Something that runs SQL: a pool for single reads, or the connection of a transaction.
- * bigint columns come as `bigint`, timestamptz columns as `Micros`, uuid columns as lower-case text.
+ * bigint columns come as `bigint`, timestamptz columns as `Micros`, uuid columns as lower-case
+ * text.
  */
 export type Queryable = {
   query<R extends QueryResultRow>(

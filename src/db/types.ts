@@ -4,7 +4,9 @@ import { MILLISECOND } from '../time.ts'
 import type { Micros } from '../time.ts'
 
 const SPACE = 32
-/** Date.UTC takes years below 100 for those of the 20th century. The calendar repeats, so: shift. */
+/**
+ * Date.UTC takes years below 100 for those of the 20th century. The calendar repeats, so: shift.
+ */
 const CYCLE_YEARS = 400
 const CYCLE_MS = 146_097 * 86_400_000
 
@@ -20,7 +22,8 @@ const oid = {
 
 /**
  * Reads a timestamptz as a session with DateStyle ISO and TimeZone UTC prints it,
- * `2026-01-02 03:04:05.678901+00`, to the microsecond. By position, because a batch reads a thousand.
+ * `2026-01-02 03:04:05.678901+00`, to the microsecond. By position, because a batch reads a
+ * thousand.
  */
 function readTime(text: string): Micros {
   if (!text.endsWith('+00') || text.charCodeAt(10) !== SPACE) {

@@ -2,7 +2,10 @@ import { v7 } from 'uuid'
 
 declare const kind: unique symbol
 
-/** Inside, an id is the canonical text of a UUIDv7; the prefix that says its kind is for the outside. */
+/**
+ * Inside, an id is the canonical text of a UUIDv7; the prefix that says its kind is for the
+ * outside.
+ */
 export type UserId = string & { readonly [kind]: 'user' }
 export type BankAccountId = string & { readonly [kind]: 'bank' }
 export type TransactionId = string & { readonly [kind]: 'txn' }

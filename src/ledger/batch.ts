@@ -14,8 +14,8 @@ export type Written<R> = Readonly<{ verdicts: readonly Verdict<R>[]; mark: Entry
  * Everything of a batch but its commit, in three round trips: lock and look, decide, write.
  * The statements of a round trip are sent together and answered in order.
  *
- * `mark` is one of its entries: as the batch is one transaction, that entry is there for good if and
- * only if the whole batch is. Null when nothing was written.
+ * `mark` is one of its entries: as the batch is one transaction, that entry is there for good if
+ * and only if the whole batch is. Null when nothing was written.
  */
 export async function writeBatch<P, R>(
   tx: Queryable,

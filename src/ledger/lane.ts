@@ -126,7 +126,8 @@ export function createLane<P, R>(
   async function refuseOrRetry(batch: readonly Waiting<P, R>[], error: unknown): Promise<void> {
     if (error instanceof AssertionError) {
       rejectAll(batch, error)
-      // The books and this process disagree: stop before it does harm. It starts anew from the books.
+      // The books and this process disagree: stop before it does harm. It starts anew from the
+      // books.
       setImmediate(() => {
         throw error
       })

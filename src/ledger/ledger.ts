@@ -38,7 +38,9 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
   let woken = false
   const lanes = Array.from({ length: parts.lanes }, () => createLane(parts, { again, trouble }))
   let latestTrouble: Readonly<{ error: AppError; at: number }> | null = null
-  /** What the batch of each lane has locked: no other lane takes a movement that would wait for it. */
+  /**
+   * What the batch of each lane has locked: no other lane takes a movement that would wait for it.
+   */
   const held = new Map<Lane<P, R>, ReadonlySet<string>>()
 
   /** Gives back to the head of the queue what was taken, and did not happen. */

@@ -6,7 +6,10 @@ import type { Admit, Verdict } from './post.ts'
 /** A movement with what another room sends along. The ledger never looks into the passenger. */
 export type Ride<P> = Readonly<{
   movement: Movement
-  /** Two rides with a token in common never share a batch: the later one sees the earlier one's rows. */
+  /**
+   * Two rides with a token in common never share a batch: the later one sees the earlier one's
+   * rows.
+   */
   tokens: readonly string[]
   passenger: P
 }>

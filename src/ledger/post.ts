@@ -14,7 +14,8 @@ export type LedgerRefusal =
   | 'unbalanced'
 
 /**
- * `posted`: the lines stand. `declined`: the marks of `ifDeclined` stand. `void`: nothing is written.
+ * `posted`: the lines stand. `declined`: the marks of `ifDeclined` stand. `void`: nothing is
+ * written.
  * `account` is the one that a rule of the ledger stopped at.
  */
 export type Verdict<R> =

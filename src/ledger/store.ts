@@ -39,7 +39,9 @@ export async function readAccounts(db: Queryable, ids: readonly AccountId[]): Pr
   return new Map(rows.map((row) => [row.id, row]))
 }
 
-/** Arrays are unnested side by side in the select list: in the from list each is first materialized. */
+/**
+ * Arrays are unnested side by side in the select list: in the from list each is first materialized.
+ */
 const writeAccountsStatement = {
   name: 'ledger_write_accounts',
   text: `update account a
@@ -144,7 +146,9 @@ const stateStatement = {
   text: `update account set state = $2 where account_id = $1`,
 }
 
-/** Blocks, closes or opens an account. It holds for every batch that locks the account after this. */
+/**
+ * Blocks, closes or opens an account. It holds for every batch that locks the account after this.
+ */
 export async function setAccountState(
   tx: Queryable,
   id: AccountId,

@@ -47,7 +47,10 @@ export async function confirmTransaction(
   return await capture(parts, row, request)
 }
 
-/** The job that ends a payment whose code never came. Harmless when it comes late, twice or for nothing. */
+/**
+ * The job that ends a payment whose code never came. Harmless when it comes late, twice or for
+ * nothing.
+ */
 export async function expireVerification(
   parts: PaymentParts,
   payer: UserId,

@@ -16,12 +16,17 @@ import { ownUser } from './wallet.ts'
 
 type ListAsk = Parameters<Payments['listTransactions']>[1]
 
-/** Entries read for one page at most: a filter that matches little gives short pages, not slow ones. */
+/**
+ * Entries read for one page at most: a filter that matches little gives short pages, not slow ones.
+ */
 const SCAN_MAX = 2_000
 const CHUNK = 200
 const VERSION_MAX = 2n ** 62n
 
-/** One transaction, for its parties. @throws AppError `transaction_unknown`, also for someone else's. */
+/**
+ * One transaction, for its parties. @throws AppError `transaction_unknown`, also for someone
+ * else's.
+ */
 export async function findTransaction(
   parts: PaymentParts,
   caller: UserId,
@@ -122,7 +127,9 @@ function placeOf(cursor: string) {
   return { createdAt, bankAccountId: id as BankAccountId }
 }
 
-/** "Did it happen?" @throws AppError `request_unknown`: nothing did, under this key of this caller. */
+/**
+ * "Did it happen?" @throws AppError `request_unknown`: nothing did, under this key of this caller.
+ */
 export async function findRequest(
   parts: PaymentParts,
   caller: UserId,

@@ -20,7 +20,8 @@ import { refusalOf } from './verdict.ts'
 import type { Answered } from './views.ts'
 
 /**
- * Links a bank account and asks for its micro-entries. Nothing moves through it before they are named.
+ * Links a bank account and asks for its micro-entries. Nothing moves through it before they are
+ * named.
  *
  * @throws AppError `routing_number_invalid`, `bank_account_duplicate`, `bank_account_limit`,
  * `bank_account_locked`, `idempotency_key_reused`.

@@ -44,7 +44,9 @@ export type Next = Readonly<{
   jobs: readonly Job[]
 }>
 
-/** Money between accounts of Farthing's own, which no user sees. Its request record makes it once. */
+/**
+ * Money between accounts of Farthing's own, which no user sees. Its request record makes it once.
+ */
 export type Internal = Readonly<{ is: 'internal' }>
 
 /** What rides along with a movement of money, in its database transaction. */

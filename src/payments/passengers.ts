@@ -90,7 +90,10 @@ async function lookUpStates(tx: Queryable, rides: readonly PaymentRide[]) {
   }
 }
 
-/** The bank account of a transaction that the bank will be told of is read with a lock: an unlinking waits, or came first. */
+/**
+ * The bank account of a transaction that the bank will be told of is read with a lock: an unlinking
+ * waits, or came first.
+ */
 async function lookUpBanks(tx: Queryable, rides: readonly PaymentRide[]) {
   const owners = rides.flatMap(({ passenger: { step } }) =>
     step.is !== 'internal' && step.bankAccount
@@ -158,15 +161,20 @@ async function readBases(
   return new Map(await Promise.all(bases))
 }
 
-/** The totals of the last entry that is no longer in the window. */
-export async function readBase(
+/** The version of the first entry that counts in the window that ends now. */
+export async function firstInWindow(
   db: Queryable,
   id: Account['id'],
   now: Micros,
-): Promise<Base & Readonly<{ version: bigint }>> {
-  const first = await versionAt(db, id, after(now, 1n - WINDOW))
+): Promise<bigint> {
+  return await versionAt(db, id, after(now, 1n - WINDOW))
+}
+
+/** The totals of the last entry that is no longer in the window. */
+async function readBase(db: Queryable, id: Account['id'], now: Micros): Promise<Base> {
+  const first = await firstInWindow(db, id, now)
   const [base] = first > 1n ? await readTotals(db, id, first - 1n, 1) : []
-  return base ?? { version: 0n, ...nothingBefore }
+  return base ?? nothingBefore
 }
 
 function overLimit(

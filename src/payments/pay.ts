@@ -80,7 +80,9 @@ async function postOnce(parts: PaymentParts, ride: PostedRide): Promise<Verdict<
   }
 }
 
-/** A refusal must not hide that the same request was carried out before, when the world was another. */
+/**
+ * A refusal must not hide that the same request was carried out before, when the world was another.
+ */
 async function orReplay<T>(
   parts: PaymentParts,
   ask: Ask,

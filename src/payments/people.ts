@@ -21,7 +21,8 @@ const whole = { start: null, end: null } as const
 
 /**
  * Opens a user with a wallet, and sends a code to both contacts. A retry under the same key finds
- * the user that its first try made, by the e-mail address: before, there is no caller to keep it for.
+ * the user that its first try made, by the e-mail address: before, there is no caller to keep it
+ * for.
  *
  * @throws AppError `contact_invalid`, `contact_taken`, `password_refused`, `overloaded`.
  */

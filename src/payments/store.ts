@@ -210,7 +210,9 @@ const countAttemptStatement = {
          returning digest, attempts`,
 }
 
-/** Counts an answer before it is compared, so that no two share an attempt. Null when none is left. */
+/**
+ * Counts an answer before it is compared, so that no two share an attempt. Null when none is left.
+ */
 export async function countAttempt(
   db: Queryable,
   payer: UserId,
@@ -289,7 +291,9 @@ const dropRequestStatement = {
   text: `delete from request where user_id = $1 and key_digest = $2`,
 }
 
-/** Takes back a reservation in the transaction that made it: what was refused may be asked again. */
+/**
+ * Takes back a reservation in the transaction that made it: what was refused may be asked again.
+ */
 export async function dropRequest(tx: Queryable, record: RequestRecord): Promise<void> {
   await tx.query(dropRequestStatement, [record.caller, record.key])
 }

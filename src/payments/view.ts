@@ -39,7 +39,10 @@ export function payerView(row: StoredTransaction): TransactionView {
   }
 }
 
-/** A payment as its receiver sees it: whether it came out of a wallet or a bank is not theirs to know. */
+/**
+ * A payment as its receiver sees it: whether it came out of a wallet or a bank is not theirs to
+ * know.
+ */
 export function payeeView(entry: HistoryEntry, receiver: UserId): TransactionView {
   return {
     transactionId: entry.transactionId,

@@ -48,13 +48,18 @@ export type TransactionView = Readonly<{
   finality: Finality
 }>
 
-/** `nextCursor` is null on the last page. A page may be short, or empty, and still not be the last. */
+/**
+ * `nextCursor` is null on the last page. A page may be short, or empty, and still not be the last.
+ */
 export type Page<T> = Readonly<{ data: readonly T[]; nextCursor: string | null }>
 
 /** `replayed`: the request had been carried out before; `value` is how its subject stands now. */
 export type Answered<T> = Readonly<{ value: T; replayed: boolean }>
 
-/** `used` counts what was sent in the last 7 x 24 h and what still waits. `bank_transfer` is per transfer. */
+/**
+ * `used` counts what was sent in the last 7 x 24 h and what still waits. `bank_transfer` is per
+ * transfer.
+ */
 export type Limit = Readonly<{
   name: 'send' | 'cash_out' | 'bank_transfer'
   limit: Money

@@ -11,16 +11,18 @@ import type { Micros } from '../time.ts'
 import { findUser } from '../users/find.ts'
 import { tierOf } from '../users/user.ts'
 import type { User } from '../users/user.ts'
-import { used, WINDOW } from './limits.ts'
+import { nothingBefore, used, WINDOW } from './limits.ts'
 import type { Base, LimitRules } from './limits.ts'
-import { readBase } from './passengers.ts'
+import { firstInWindow } from './passengers.ts'
 import type { PaymentParts } from './parts.ts'
 import type { TimeRange } from './asks.ts'
 import type { Limit, OwnUser } from './views.ts'
 
-/** How many of the next releases of a limit are told, and in how many entries they are looked for. */
+/**
+ * How many of the next releases of a limit are told, and in how many entries they are looked for.
+ */
 const FREES_SHOWN = 5
-const ENTRIES_READ = 200
+const ENTRIES_READ = 50
 
 /** A user as only they may see themselves: with money, limits and linked bank accounts. */
 export async function ownUser(
@@ -48,13 +50,8 @@ async function limitsOf(
   user: User,
   account: Account,
 ): Promise<readonly Limit[]> {
-  const now = parts.clock.now()
   const tier = tierOf(user)
-  const moved = account.sent > 0n || account.withdrawn > 0n
-  const base = moved
-    ? await readBase(parts.pool, account.id, now)
-    : { version: 0n, sent: 0n, withdrawn: 0n }
-  const frees = moved ? await freesOf(parts, account, base) : { send: [], cashOut: [] }
+  const { base, frees } = await windowOf(parts, account)
   const spent = used(account, base)
   const perTransfer: Limit = {
     name: 'bank_transfer',
@@ -76,19 +73,23 @@ function shown(name: Limit['name'], limit: Money, spent: bigint, frees: Limit['f
   return { name, limit, used: money(spent), available: money(available), frees }
 }
 
-type Frees = Readonly<{ send: Limit['frees']; cashOut: Limit['frees'] }>
+type Window = Readonly<{
+  base: Base
+  frees: Readonly<{ send: Limit['frees']; cashOut: Limit['frees'] }>
+}>
 
-/** The next moments at which something leaves the window. */
-async function freesOf(
-  parts: PaymentParts,
-  account: Account,
-  base: Base & Readonly<{ version: bigint }>,
-): Promise<Frees> {
-  const entries = await readTotals(parts.pool, account.id, base.version + 1n, ENTRIES_READ)
+/** Where an account's window begins, and the next moments at which something leaves it. */
+async function windowOf({ pool, clock }: PaymentParts, account: Account): Promise<Window> {
   const send: { at: Micros; amount: Money }[] = []
   const cashOut: { at: Micros; amount: Money }[] = []
+  const window = { base: nothingBefore, frees: { send, cashOut } }
+  if (account.sent === 0n && account.withdrawn === 0n) return window
+  const first = await firstInWindow(pool, account.id, clock.now())
+  const before = first - 1n
+  const read = await readTotals(pool, account.id, before, ENTRIES_READ)
+  const base = read[0]?.version === before ? read[0] : nothingBefore
   let last: Base = base
-  for (const entry of entries) {
+  for (const entry of read) {
     const at = after(entry.at, WINDOW)
     if (entry.sent > last.sent && send.length < FREES_SHOWN) {
       send.push({ at, amount: money(entry.sent - last.sent) })
@@ -98,5 +99,5 @@ async function freesOf(
     }
     last = entry
   }
-  return { send, cashOut }
+  return { ...window, base }
 }

@@ -23,7 +23,9 @@ const jobChannel = channel('farthing:queue.job')
 const POLL_MS = 1_000
 const RESTART_FIRST_MS = 200
 const RESTART_LONGEST_MS = 5_000
-/** Jobs that still run at a stop have this long to finish; then they are given back to the queue. */
+/**
+ * Jobs that still run at a stop have this long to finish; then they are given back to the queue.
+ */
 const DRAIN_MS = 2_500
 const LET_GO_MS = 1_000
 /** Beside one connection for each job: one to listen, one to spare. */

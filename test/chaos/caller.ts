@@ -129,7 +129,8 @@ export type Move = Readonly<{
   patienceMs?: number
 }>
 
-type Transaction = Readonly<{
+/** As far as the tests look at it. */
+export type Transaction = Readonly<{
   transactionId: string
   status: Status
   declineReason: string | null
@@ -190,13 +191,13 @@ export async function readBalance(api: string, { name, token }: Caller): Promise
   return BigInt(answer.body.balance)
 }
 
-function asAnswer({ transactionId, status, declineReason }: Transaction): Heard['answer'] {
+export function asAnswer({ transactionId, status, declineReason }: Transaction): Heard['answer'] {
   const id = parseId('txn', transactionId)
   assert(id, `${transactionId} is no id`)
   return { id, status, declineReason }
 }
 
-function userOf(name: string): UserId {
+export function userOf(name: string): UserId {
   const id = parseId('user', name)
   assert(id, `${name} is no user's id`)
   return id

@@ -29,7 +29,9 @@ after(async () => {
 
 type Pair = Readonly<{ door: Door; payment: Payment; before: ReadonlyMap<UserId, number> }>
 
-/** Two users of their own and a way of their own to the database, so that tests run side by side. */
+/**
+ * Two users of their own and a way of their own to the database, so that tests run side by side.
+ */
 async function prepare(): Promise<Pair> {
   const [from, to] = [await world.rich(1_000n), await world.person()]
   const payment = { from, to, cents: 250n, key: randomUUID() }

@@ -51,7 +51,9 @@ export type World = Readonly<{
   close: () => Promise<void>
 }>
 
-/** The whole house but its doors, on a database of its own, with its real queue and sandbox bank. */
+/**
+ * The whole house but its doors, on a database of its own, with its real queue and sandbox bank.
+ */
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const database = await freshDatabase()
   const { pool, url } = database

@@ -52,7 +52,6 @@ export const settings: Readonly<Record<string, string>> = {
   password_encryption: 'scram-sha-256',
   max_connections: '60',
   shared_buffers: '192MB',
-  wal_compression: 'on',
   max_wal_size: '3GB',
   min_wal_size: '256MB',
   checkpoint_timeout: '15min',

@@ -10,7 +10,9 @@ export type Programs = Readonly<{ initdb: string; postgres: string; shared: stri
 /** The packages name Windows otherwise than Node does; elsewhere the names are Node's. */
 const platform = process.platform === 'win32' ? 'windows' : process.platform
 
-/** @throws StartRefused when there is no PostgreSQL for this machine; the message tells the way out. */
+/**
+ * @throws StartRefused when there is no PostgreSQL for this machine; the message tells the way out.
+ */
 export async function findPrograms(): Promise<Programs> {
   const native = join(packageDirectory(), 'native')
   await restoreLinks(native)

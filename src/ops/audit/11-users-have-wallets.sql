@@ -1,5 +1,5 @@
--- Every user has a wallet with floor zero, and every account is a user's wallet or in the chart, with
--- the floor that the chart gives it.
+-- Every user has a wallet with floor zero, and every account is a user's wallet or in the chart,
+-- with the floor that the chart gives it.
 with chart (account_id, floor) as (
   values ('00000000-0000-7000-8000-000000000001'::uuid, 'none'),  -- bank clearing
          ('00000000-0000-7000-8000-000000000002', 'zero'),        -- in transit to us

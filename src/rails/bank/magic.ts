@@ -29,7 +29,8 @@ export function returnCodeFor(
 
 /**
  * The cents of an account's two micro-entries: 11 and 22 for accounts that begin with 95 or
- * 90000000; for all others a keyed hash of the bank account's id, so that the same id always has the same ones.
+ * 90000000; for all others a keyed hash of the bank account's id, so that the same id always has
+ * the same ones.
  */
 export function microAmounts(
   key: Uint8Array,

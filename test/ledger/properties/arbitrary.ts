@@ -147,7 +147,9 @@ const asked: fc.Arbitrary<Asked> = fc.record({
   word: fc.constantFrom<Word>(null, null, null, null, null, null, 'declined', 'void'),
 })
 
-/** Five accounts in any shape, and what is asked of them: most of it possible, some of it absurd. */
+/**
+ * Five accounts in any shape, and what is asked of them: most of it possible, some of it absurd.
+ */
 export const world: fc.Arbitrary<World> = fc.record({
   before: accounts,
   asked: fc.array(asked, { maxLength: 12 }),

@@ -1,0 +1,65 @@
+/** Who may import whom. What is not listed is a wall; ARCHITECTURE.md has the same in its table. */
+export const mayImport: Readonly<Record<string, readonly string[]>> = {
+  ground: [],
+  ids: ['ground'],
+  db: ['ground'],
+  queue: ['ground', 'ids', 'db'],
+  ledger: ['ground', 'ids', 'db'],
+  users: ['ground', 'ids', 'db'],
+  banks: ['ground', 'ids', 'db'],
+  rails: ['ground', 'ids', 'db'],
+  messages: ['ground', 'ids', 'db'],
+  auth: ['ground', 'ids', 'db', 'users'],
+  payments: ['ground', 'ids', 'db', 'queue', 'ledger', 'users', 'banks', 'rails', 'auth'],
+  http: ['ground', 'ids', 'users', 'banks', 'auth', 'payments'],
+  functions: ['ground', 'ids', 'queue', 'users', 'banks', 'payments'],
+  ops: ['ground', 'ids', 'db', 'queue', 'ledger', 'payments'],
+  bin: [
+    'ground',
+    'ids',
+    'db',
+    'queue',
+    'ledger',
+    'users',
+    'banks',
+    'rails',
+    'messages',
+    'auth',
+    'payments',
+    'http',
+    'functions',
+    'ops',
+  ],
+}
+
+/** Files that a rule lets pass, each with the reason. */
+export type Exceptions = Readonly<Record<string, string>>
+
+/** Beside every room's `store.ts` and the pipes `db/` and `queue/`. */
+export const mayHoldSql: Exceptions = {
+  'src/ops/audit.ts': 'wraps the queries of audit/*.sql to show the first rows only',
+  'src/bin/build.ts': 'asks the database whether it answers, for the health check',
+  'src/bin/database.ts': 'reads which migration a database has reached, before it is fit to use',
+}
+
+/** Beside `http/`. */
+export const mayNameStatuses: Exceptions = {
+  'src/ops/operators.ts': 'a small server of its own for operators, which no customer sees',
+  'src/db/types.ts': 'the calendar goes round in 400 years, which is no status',
+}
+
+export const mayAskTheTime: Exceptions = {
+  'src/time.ts': 'the clock itself',
+}
+
+export const mayImportLate: Exceptions = {
+  'test/ledger/properties/mutants.ts': 'the mutants that it imports are made while the test runs',
+}
+
+/** Folders that may have more files than the limit, and how many. */
+export const largeFolders: Readonly<Record<string, Readonly<{ files: number; why: string }>>> = {
+  'src/payments': {
+    files: 24,
+    why: 'a flow for each file: what people can do stands side by side',
+  },
+}
