@@ -64,9 +64,9 @@ test('ARCHITECTURE.md draws the same map', () => {
 })
 
 test('an exception names a file that is there', () => {
-  const { mayAskTheTime, mayHoldSql, mayImportLate, mayNameStatuses } = map
-  const all = { ...mayAskTheTime, ...mayHoldSql, ...mayImportLate, ...mayNameStatuses }
-  const named = Object.keys(all)
+  const { mayAskTheTime, mayHaveLongLines, mayHoldSql, mayImportLate, mayNameStatuses } = map
+  const lists = [mayAskTheTime, mayHaveLongLines, mayHoldSql, mayImportLate, mayNameStatuses]
+  const named = lists.flatMap((list) => Object.keys(list))
   const known = new Set(code.map(({ path }) => path))
   assert.deepEqual(
     named.filter((path) => !known.has(path)),

@@ -25,4 +25,5 @@ export const usage = `farthing <command> [<user>]
   thaw     <user>: a frozen user may send again
   help     this text
 
-Settings are environment variables: PORT, DATA_DIR, DATABASE_URL, FARTHING_ENV and more, see README.md.`
+Settings are environment variables: PORT, DATA_DIR, DATABASE_URL, FARTHING_ENV and more: see
+README.md.`

@@ -190,15 +190,13 @@ function clientConfig(options: {
 }
 
 /**
- * Statements are planned once per connection, by index and nested loop: what they cost does not
- * turn on statistics that are a minute old, and a payment alone does not pay for planning anew.
- * All of them find rows by key; the audit, which scans, says so in its transaction.
+ * Statements are planned once per connection, so that a payment alone does not pay for planning
+ * anew. Such a plan outlives the size that its tables had: it must look rows up by key, and each
+ * statement is written so that it can. The audit, which scans, says so in its transaction.
  */
 const keyedPlans = `
   set_config('plan_cache_mode', 'force_generic_plan', false),
-  set_config('enable_seqscan', 'off', false),
-  set_config('enable_hashjoin', 'off', false),
-  set_config('enable_mergejoin', 'off', false),`
+  set_config('enable_seqscan', 'off', false),`
 
 /**
  * A statement, not start-up parameters, because connection poolers refuse those they do not know.

@@ -54,7 +54,8 @@ const writeAccountsStatement = {
                   unnest($7::bigint[]) as withdrawn, unnest($8::bigint[]) as sending,
                   unnest($9::bigint[]) as withdrawing, unnest($10::timestamptz[]) as at
          ) n
-         where a.account_id = n.account_id and a.version = n.read_version`,
+         where a.account_id = n.account_id and a.version = n.read_version
+           and a.account_id = any($1::uuid[])`,
 }
 
 /** Writes accounts whose version still is the one read. @returns how many were written. */
@@ -170,7 +171,8 @@ export type HistoryEntry = Readonly<{
 
 const historyStatement = {
   name: 'ledger_history',
-  text: `select version, transaction_id as "transactionId", at, amount, other_id as "otherId", kind, note
+  text: `select version, transaction_id as "transactionId", at, amount, other_id as "otherId", kind,
+                note
          from entry
          where account_id = $1 and version >= $2 and version < $3 and opens
          order by version desc limit $4`,
@@ -199,7 +201,7 @@ const versionAtStatement = {
                   case when e.at < $2::timestamptz then high else (low + high) / 2 end
            from probe
            cross join lateral (
-             select at from entry where account_id = $1 and version = (low + high) / 2
+             select at from entry where account_id = $1 and version = (low + high) / 2 limit 1
            ) e
            where high - low > 1
          )

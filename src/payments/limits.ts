@@ -17,12 +17,15 @@ export type LimitRules = Readonly<{
 export type LimitName = 'send' | 'cash_out' | 'bank_transfer'
 
 /** The running totals as they stood when the window began: what is above them, left within it. */
-export type Base = Readonly<{ sent: bigint; withdrawn: bigint }>
+export type WindowStart = Readonly<{ sent: bigint; withdrawn: bigint }>
 
-export const nothingBefore: Base = { sent: 0n, withdrawn: 0n }
+export const nothingBefore: WindowStart = { sent: 0n, withdrawn: 0n }
 
 /** What counts against a limit: all that left within the window, and all that still waits to. */
-export function used(account: Account, base: Base): Readonly<{ send: bigint; cashOut: bigint }> {
+export function used(
+  account: Account,
+  base: WindowStart,
+): Readonly<{ send: bigint; cashOut: bigint }> {
   return {
     send: account.sent - base.sent + account.sending,
     cashOut: account.withdrawn - base.withdrawn + account.withdrawing,
@@ -36,7 +39,7 @@ export function brokenLimit(
   rules: LimitRules,
   tier: Tier,
   account: Account,
-  base: Base,
+  base: WindowStart,
   { kind, amount }: Ask,
 ): LimitName | null {
   const soFar = used(account, base)

@@ -60,6 +60,7 @@ export type Reason = Readonly<
   | { is: 'replay'; subject: string | null }
   | { is: 'key_reused' }
   | { is: 'not_waiting' }
+  | { is: 'account_frozen' }
   | { is: 'bank_account_not_verified' }
   | { is: 'limit'; name: LimitName }
 >

@@ -14,7 +14,7 @@ import { findUsers } from '../users/find.ts'
 import { tierOf } from '../users/user.ts'
 import type { Tier } from '../users/user.ts'
 import { brokenLimit, nothingBefore, used, WINDOW } from './limits.ts'
-import type { Base, LimitRules } from './limits.ts'
+import type { WindowStart, LimitRules } from './limits.ts'
 import type { Begin, Next, Passenger, Reason } from './passenger.ts'
 import { states } from './state.ts'
 import * as store from './store.ts'
@@ -42,7 +42,7 @@ export function createPassengers(limits: LimitRules | null): Passengers<Passenge
         const tiers = limits ? await readTiers(tx, limits, rides, accounts) : noTiers
         const tierOf = ({ id }: Account) => tiers.get(id) ?? 'unverified'
         const heavy = limits ? suspects(limits, rides, accounts, tierOf) : []
-        const bases = await readBases(tx, heavy, now)
+        const bases = await readWindowStarts(tx, heavy, now)
         return (index, current): Refusal => {
           const ride = rides[index]
           assert(ride, 'a movement without its passenger')
@@ -50,6 +50,7 @@ export function createPassengers(limits: LimitRules | null): Passengers<Passenge
             requests(ride) ??
             stands(ride) ??
             banks(ride) ??
+            frozenAsks(ride, current) ??
             (limits && overLimit(limits, ride, current, tiers, bases))
           )
         }
@@ -111,6 +112,16 @@ async function lookUpBanks(tx: Queryable, rides: readonly PaymentRide[]) {
   }
 }
 
+/**
+ * The books stop money that leaves a blocked wallet. A payment out of a bank account does not touch
+ * it, and its payer's word for it counts no more all the same.
+ */
+function frozenAsks({ passenger: { step } }: PaymentRide, accounts: Accounts): Refusal {
+  if (step.is !== 'next' || step.to !== 'waits_for_bank') return null
+  const payer = accounts.get(walletOf(step.terms.payer))
+  return payer?.state === 'open' ? null : { outcome: 'void', reason: { is: 'account_frozen' } }
+}
+
 /** Payers who would break a limit of their tier if all that ever left had left in this window. */
 function suspects(
   limits: LimitRules,
@@ -152,12 +163,12 @@ async function readTiers(
   return new Map([...users.values()].map((user) => [user.userId, tierOf(user)]))
 }
 
-async function readBases(
+async function readWindowStarts(
   tx: Queryable,
   payers: readonly Account[],
   now: Micros,
-): Promise<ReadonlyMap<string, Base>> {
-  const bases = payers.map(async ({ id }) => [id, await readBase(tx, id, now)] as const)
+): Promise<ReadonlyMap<string, WindowStart>> {
+  const bases = payers.map(async ({ id }) => [id, await readWindowStart(tx, id, now)] as const)
   return new Map(await Promise.all(bases))
 }
 
@@ -171,7 +182,11 @@ export async function firstInWindow(
 }
 
 /** The totals of the last entry that is no longer in the window. */
-async function readBase(db: Queryable, id: Account['id'], now: Micros): Promise<Base> {
+async function readWindowStart(
+  db: Queryable,
+  id: Account['id'],
+  now: Micros,
+): Promise<WindowStart> {
   const first = await firstInWindow(db, id, now)
   const [base] = first > 1n ? await readTotals(db, id, first - 1n, 1) : []
   return base ?? nothingBefore
@@ -182,7 +197,7 @@ function overLimit(
   { passenger: { step } }: PaymentRide,
   accounts: Accounts,
   tiers: ReadonlyMap<string, Tier>,
-  bases: ReadonlyMap<string, Base>,
+  bases: ReadonlyMap<string, WindowStart>,
 ): Refusal {
   if (step.is !== 'begin') return null
   const account = accounts.get(walletOf(step.terms.payer))

@@ -63,7 +63,7 @@ const advanceStatement = {
                      $6::timestamptz[], $7::timestamptz[])
            as n (transaction_id, payer_id, read_status, status, decline_reason, at, until)
          where t.transaction_id = n.transaction_id and t.payer_id = n.payer_id
-           and t.status = n.read_status`,
+           and t.status = n.read_status and t.transaction_id = any($1::uuid[])`,
 }
 
 /** @returns how many stood where they were thought to stand, and went on. */
@@ -124,7 +124,11 @@ const findRequestsStatement = {
   text: `select r.user_id as "userId", r.key_digest as key, r.request_digest as ask, r.action,
                 r.subject_id as subject, r.created_at as "createdAt"
          from unnest($1::uuid[], $2::uuid[]) as n (user_id, key_digest)
-         join request r on r.user_id = n.user_id and r.key_digest = n.key_digest`,
+         cross join lateral (
+           select * from request
+           where user_id = n.user_id and key_digest = n.key_digest
+           limit 1  -- one look-up for each, whatever the planner thinks of the table
+         ) r`,
 }
 
 export async function findRequests(

@@ -45,6 +45,8 @@ export function refusalOf(verdict: Extract<Verdict<Reason>, { outcome: 'void' }>
   switch (reason.is) {
     case 'key_reused':
       return new AppError('idempotency_key_reused')
+    case 'account_frozen':
+      return new AppError('account_frozen')
     case 'not_waiting':
       return new AppError('transaction_not_waiting')
     case 'bank_account_not_verified':

@@ -12,7 +12,7 @@ import { findUser } from '../users/find.ts'
 import { tierOf } from '../users/user.ts'
 import type { User } from '../users/user.ts'
 import { nothingBefore, used, WINDOW } from './limits.ts'
-import type { Base, LimitRules } from './limits.ts'
+import type { WindowStart, LimitRules } from './limits.ts'
 import { firstInWindow } from './passengers.ts'
 import type { PaymentParts } from './parts.ts'
 import type { TimeRange } from './asks.ts'
@@ -74,7 +74,7 @@ function shown(name: Limit['name'], limit: Money, spent: bigint, frees: Limit['f
 }
 
 type Window = Readonly<{
-  base: Base
+  base: WindowStart
   frees: Readonly<{ send: Limit['frees']; cashOut: Limit['frees'] }>
 }>
 
@@ -88,7 +88,7 @@ async function windowOf({ pool, clock }: PaymentParts, account: Account): Promis
   const before = first - 1n
   const read = await readTotals(pool, account.id, before, ENTRIES_READ)
   const base = read[0]?.version === before ? read[0] : nothingBefore
-  let last: Base = base
+  let last: WindowStart = base
   for (const entry of read) {
     const at = after(entry.at, WINDOW)
     if (entry.sent > last.sent && send.length < FREES_SHOWN) {

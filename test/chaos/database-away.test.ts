@@ -6,14 +6,14 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { freshDatabase } from '../kit/database.ts'
 import type { FreshDatabase } from '../kit/database.ts'
-import { assertBooks, assertHeardIsTrue, countTransactions } from './books.ts'
-import { ask, fund, signUp, tryMove } from './caller.ts'
-import type { Answer, Ask, Caller } from './caller.ts'
-import { insist } from './insist.ts'
-import { startProxy } from './proxy.ts'
-import type { Proxy } from './proxy.ts'
-import { createService } from './service.ts'
-import type { Service } from './service.ts'
+import { assertBooks, assertHeardIsTrue, countTransactions } from './kit/books.ts'
+import { ask, fund, signUp, tryMove } from './kit/caller.ts'
+import type { Answer, Ask, Caller } from './kit/caller.ts'
+import { insist } from './kit/insist.ts'
+import { startProxy } from './kit/proxy.ts'
+import type { Proxy } from './kit/proxy.ts'
+import { createFarthing } from './kit/farthing.ts'
+import type { Farthing } from './kit/farthing.ts'
 
 /**
  * Goal: while the database is away everybody hears so, and when it is back all is well.
@@ -22,14 +22,14 @@ import type { Service } from './service.ts'
 let dataDir: string
 let database: FreshDatabase
 let proxy: Proxy
-let service: Service
+let service: Farthing
 let payer: Caller
 let payee: Caller
 before(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'farthing-chaos-'))
   database = await freshDatabase()
   proxy = await startProxy(database.url)
-  service = await createService({ DATA_DIR: dataDir, DATABASE_URL: proxy.url })
+  service = await createFarthing({ DATA_DIR: dataDir, DATABASE_URL: proxy.url })
   service.start()
   await service.ready()
   payer = await signUp(service.api)

@@ -8,16 +8,16 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { findEmbedded } from '../../src/db/embedded.ts'
 import { openPool } from '../../src/db/pool.ts'
 import type { Pool } from '../../src/db/pool.ts'
-import { assertBooks, assertHeardIsTrue, countTransactions } from './books.ts'
-import type { Heard } from './books.ts'
-import { createBreaker } from './breaker.ts'
-import { findRequest, fund, readBalance, signUp, tryMove } from './caller.ts'
-import type { Caller, Move } from './caller.ts'
-import { insist, until } from './insist.ts'
-import { createRandom, seedOf } from './random.ts'
-import type { Random } from './random.ts'
-import { createService, postmasterOf, signalProcess } from './service.ts'
-import type { Service } from './service.ts'
+import { assertBooks, assertHeardIsTrue, countTransactions } from './kit/books.ts'
+import type { Heard } from './kit/books.ts'
+import { createBreaker } from './kit/breaker.ts'
+import { findRequest, fund, readBalance, signUp, tryMove } from './kit/caller.ts'
+import type { Caller, Move } from './kit/caller.ts'
+import { insist, until } from './kit/insist.ts'
+import { createRandom, seedOf } from './kit/random.ts'
+import type { Random } from './kit/random.ts'
+import { createFarthing, postmasterOf, signalProcess } from './kit/farthing.ts'
+import type { Farthing } from './kit/farthing.ts'
 
 /**
  * Goal: no crash and no retry makes, loses or repeats a cent, and every answer stays true.
@@ -35,10 +35,10 @@ const SECONDS = Number(process.env['CHAOS_SECONDS'] ?? 0)
 const MS_PER_KILL = 20_000
 
 let dataDir: string
-let service: Service
+let service: Farthing
 before(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'farthing-chaos-'))
-  service = await createService({ DATA_DIR: dataDir })
+  service = await createFarthing({ DATA_DIR: dataDir })
   service.start()
   await service.ready()
 })

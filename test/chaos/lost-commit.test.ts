@@ -4,14 +4,14 @@ import { after, before, describe, test } from 'node:test'
 import type { UserId } from '../../src/ids/ids.ts'
 import { startWorld } from '../kit/world.ts'
 import type { World } from '../kit/world.ts'
-import { assertBooks, assertHeardIsTrue, countTransactions } from './books.ts'
-import type { Heard } from './books.ts'
-import { attempt, openDoor, tryPayment } from './door.ts'
-import type { Door, Payment } from './door.ts'
-import { insist, isAgain, until } from './insist.ts'
-import { calm, cuts, nextCommit, stalls } from './proxy.ts'
-import type { Fault } from './proxy.ts'
-import { createRandom, seedOf } from './random.ts'
+import { assertBooks, assertHeardIsTrue, countTransactions } from './kit/books.ts'
+import type { Heard } from './kit/books.ts'
+import { attempt, openDoor, tryPayment } from './kit/door.ts'
+import type { Door, Payment } from './kit/door.ts'
+import { insist, isAgain, until } from './kit/insist.ts'
+import { calm, cuts, nextCommit, stalls } from './kit/proxy.ts'
+import type { Fault } from './kit/proxy.ts'
+import { createRandom, seedOf } from './kit/random.ts'
 
 /**
  * Goal: whatever happens to a connection around COMMIT, every answer is true and every key has one
@@ -72,7 +72,8 @@ async function assertPaidOnce(pair: Pair, heard: Heard): Promise<void> {
 async function someoneWaitsForLock(): Promise<boolean> {
   const { rowCount } = await world.pool.query(
     `select from pg_stat_activity
-     where datname = current_database() and application_name = 'chaos' and wait_event_type = 'Lock'`,
+     where datname = current_database() and application_name = 'chaos'
+       and wait_event_type = 'Lock'`,
   )
   return rowCount! > 0
 }

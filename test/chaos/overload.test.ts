@@ -6,17 +6,17 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { freshDatabase } from '../kit/database.ts'
 import type { FreshDatabase } from '../kit/database.ts'
-import { assertBooks, assertHeardIsTrue, countTransactions } from './books.ts'
-import type { Heard } from './books.ts'
-import { asAnswer, fund, moveAsk, signUp, tryMove, userOf } from './caller.ts'
-import type { Caller, Move, Transaction } from './caller.ts'
-import { insist, isAgain, until } from './insist.ts'
-import { pipeline } from './pipeline.ts'
-import type { Heading } from './pipeline.ts'
-import { calm, startProxy } from './proxy.ts'
-import type { Proxy } from './proxy.ts'
-import { createService } from './service.ts'
-import type { Service } from './service.ts'
+import { assertBooks, assertHeardIsTrue, countTransactions } from './kit/books.ts'
+import type { Heard } from './kit/books.ts'
+import { asAnswer, fund, moveAsk, signUp, tryMove, userOf } from './kit/caller.ts'
+import type { Caller, Move, Transaction } from './kit/caller.ts'
+import { insist, isAgain, until } from './kit/insist.ts'
+import { pipeline } from './kit/pipeline.ts'
+import type { Heading } from './kit/pipeline.ts'
+import { calm, startProxy } from './kit/proxy.ts'
+import type { Proxy } from './kit/proxy.ts'
+import { createFarthing } from './kit/farthing.ts'
+import type { Farthing } from './kit/farthing.ts'
 
 /**
  * Goal: more than the service can take is refused in time, loses nothing, and leaves no trace.
@@ -31,12 +31,12 @@ const PEOPLE = 20
 let dataDir: string
 let database: FreshDatabase
 let proxy: Proxy
-let service: Service
+let service: Farthing
 before(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'farthing-chaos-'))
   database = await freshDatabase()
   proxy = await startProxy(database.url)
-  service = await createService({ DATA_DIR: dataDir, DATABASE_URL: proxy.url })
+  service = await createFarthing({ DATA_DIR: dataDir, DATABASE_URL: proxy.url })
   service.start()
   await service.ready()
 })

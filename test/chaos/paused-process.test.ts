@@ -7,17 +7,17 @@ import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freshDatabase } from '../kit/database.ts'
 import type { FreshDatabase } from '../kit/database.ts'
-import { assertBooks, assertHeardIsTrue, countTransactions } from './books.ts'
-import type { Heard } from './books.ts'
-import { fund, signUp, tryMove } from './caller.ts'
-import type { Caller } from './caller.ts'
-import { insist, until } from './insist.ts'
-import { calm, startProxy } from './proxy.ts'
-import type { Proxy } from './proxy.ts'
-import { createRandom, seedOf } from './random.ts'
-import type { Random } from './random.ts'
-import { createService } from './service.ts'
-import type { Service } from './service.ts'
+import { assertBooks, assertHeardIsTrue, countTransactions } from './kit/books.ts'
+import type { Heard } from './kit/books.ts'
+import { fund, signUp, tryMove } from './kit/caller.ts'
+import type { Caller } from './kit/caller.ts'
+import { insist, until } from './kit/insist.ts'
+import { calm, startProxy } from './kit/proxy.ts'
+import type { Proxy } from './kit/proxy.ts'
+import { createRandom, seedOf } from './kit/random.ts'
+import type { Random } from './kit/random.ts'
+import { createFarthing } from './kit/farthing.ts'
+import type { Farthing } from './kit/farthing.ts'
 
 /**
  * Goal: a server that sleeps in the middle of a batch, and wakes up when the database has long
@@ -33,16 +33,16 @@ const PATIENCE_MS = 1_500
 let dataDir: string
 let database: FreshDatabase
 let proxy: Proxy
-let sleeper: Service
-let other: Service
+let sleeper: Farthing
+let other: Farthing
 before(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'farthing-chaos-'))
   database = await freshDatabase()
   proxy = await startProxy(database.url)
   // One service in two processes: the same keys, and tokens that both take.
   const shared = { DATA_DIR: dataDir, PUBLIC_URL: 'http://localhost:8080' }
-  sleeper = await createService({ ...shared, DATABASE_URL: proxy.url })
-  other = await createService({ ...shared, DATABASE_URL: database.url })
+  sleeper = await createFarthing({ ...shared, DATABASE_URL: proxy.url })
+  other = await createFarthing({ ...shared, DATABASE_URL: database.url })
   sleeper.start()
   await sleeper.ready()
   other.start()

@@ -168,7 +168,8 @@ test('the database is read-only', async () => {
 
 test('the disk is full', async () => {
   const full = `do $$ begin
-    raise exception 'could not extend file "base/1/2": No space left on device' using errcode = '53100';
+    raise exception 'could not extend file "base/1/2": No space left on device'
+      using errcode = '53100';
   end $$`
   await refusedAs('storage_full', db.pool.query(full))
 })

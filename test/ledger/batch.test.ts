@@ -140,7 +140,7 @@ test('accounts are locked in the order of their ids, each once', async () => {
   assert.deepEqual(accountsOf([{ movement: marked, tokens: [], passenger: null }]), [a, b, e])
 })
 
-test('the lock and what passengers read go in one round trip, and see the same moment', async () => {
+test('the lock and what passengers read go in one round trip', async () => {
   const [alice, bob] = (await books.accounts(2, 10n)) as [AccountId, AccountId]
   const sent: string[] = []
   const listening: LedgerConnection = {

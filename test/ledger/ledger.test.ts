@@ -112,7 +112,7 @@ function onceEach(batches: string[][]): Passengers<string, 'seen'> {
   }
 }
 
-test('two rides with a token in common never share a batch, and the later one sees the first', async () => {
+test('rides with a token in common never share a batch: the later one sees the first', async () => {
   const [alice, bob] = (await books.accounts(2, 1_000n)) as [AccountId, AccountId]
   await books.pool.query('create table seen (name text primary key)')
   const batches: string[][] = []

@@ -344,7 +344,8 @@ const tamperings: readonly Tampering[] = [
     check: '12-requests-have-their-transaction',
     what: 'two requests for one transaction',
     sql: () =>
-      `update request set subject_id = '${made['paid']}' where subject_id = '${made['paid again']}'`,
+      `update request set subject_id = '${made['paid']}'
+       where subject_id = '${made['paid again']}'`,
     row: () => `request of user ${alice} for ${ofTransaction('paid')}`,
   },
 ]

@@ -14,8 +14,16 @@ const only =
           .map(({ number, line }) => `${source.path}:${number}: ${cure}: ${line.trim()}`),
       )
 
-const sql =
-  /['"`(]\s*(?:select\s|insert\s+into\s|update\s+\w+(?:\s+\w+)?(?:\s+set\s|$)|delete\s+from\s|with\s+(?:recursive\s|\w+\s+as)|(?:create|alter|drop)\s+(?:table|index|database|role|schema|function)|truncate\s)/i
+const statements = [
+  String.raw`select\s`,
+  String.raw`insert\s+into\s`,
+  String.raw`update\s+\w+(?:\s+\w+)?(?:\s+set\s|$)`,
+  String.raw`delete\s+from\s`,
+  String.raw`with\s+(?:recursive\s|\w+\s+as)`,
+  String.raw`(?:create|alter|drop)\s+(?:table|index|database|role|schema|function)`,
+  String.raw`truncate\s`,
+]
+const sql = new RegExp(String.raw`['"\x60(]\s*(?:${statements.join('|')})`, 'i')
 
 export const sqlStandsInStores: Rule = only(
   sql,

@@ -149,6 +149,12 @@ finds('a long file', filesAreShort, { 'src/a.ts': long(401) }, /401 lines, and m
 allows('a file at the limit', filesAreShort, { 'src/a.ts': `${long(400)}\n` })
 finds('a long line', linesAreShort, { 'src/a.ts': `\n${'x'.repeat(101)}` }, /a\.ts:2 has 101 col/)
 allows('a line at the limit, in characters', linesAreShort, { 'src/a.ts': '€'.repeat(100) })
+const text = 'x'.repeat(101)
+allows('a long text that stands alone', linesAreShort, {
+  'src/a.ts': `  '${text}',\n  title: "${text}"\n  const body = \`${text}\``,
+  'test/a.test.ts': `test('${text}', async () => {`,
+})
+finds('a long text among others', linesAreShort, { 'src/a.ts': `f(a, '${text}')` }, /Break it/)
 
 const body = long(59)
 for (const [start, end] of [

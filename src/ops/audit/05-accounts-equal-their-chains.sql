@@ -17,5 +17,6 @@ where a.account_id is null
    or a.version <> coalesce(c.version, 0)
    or a.balance <> coalesce(c.total, 0)
    or (a.balance, a.held, a.sent, a.withdrawn)
-      is distinct from (coalesce(e.balance, 0), coalesce(e.held, 0), coalesce(e.sent, 0), coalesce(e.withdrawn, 0))
+      is distinct from (coalesce(e.balance, 0), coalesce(e.held, 0), coalesce(e.sent, 0),
+                        coalesce(e.withdrawn, 0))
    or (c.version is not null and a.at <> e.at)

@@ -10,5 +10,6 @@ left join (
   where status = 4
   group by 1
 ) t on t.account_id = a.account_id
-where a.account_id in ('00000000-0000-7000-8000-000000000002', '00000000-0000-7000-8000-000000000003')
+where a.account_id in ('00000000-0000-7000-8000-000000000002',
+                       '00000000-0000-7000-8000-000000000003')
   and a.balance <> coalesce(t.amount, 0)

@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { Random } from './random.ts'
-import { postmasterOf, signalProcess } from './service.ts'
-import type { Service } from './service.ts'
+import { postmasterOf, signalProcess } from './farthing.ts'
+import type { Farthing } from './farthing.ts'
 
 /** What is SIGKILLed: the service, its PostgreSQL, one process of that, or both at once. */
 const victims = ['server', 'postmaster', 'backend', 'server and postmaster'] as const
@@ -18,7 +18,7 @@ export type Breaker = Readonly<{
 /** A start that is killed in its turn, at most this late. */
 const STARTING_MS = 2_500
 
-export function createBreaker(service: Service, dataDir: string, random: Random): Breaker {
+export function createBreaker(service: Farthing, dataDir: string, random: Random): Breaker {
   const kills = { server: 0, postmaster: 0, backend: 0, 'server and postmaster': 0 }
 
   async function kill(victim: Victim): Promise<boolean> {

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { until } from './insist.ts'
 
 /** The real service in processes of its own, as `npm start` runs it, at addresses that stay. */
-export type Service = Readonly<{
+export type Farthing = Readonly<{
   api: string
   /** Starts it when it does not run. It is not yet ready. */
   start: () => void
@@ -27,7 +27,7 @@ export type Service = Readonly<{
   stop: () => Promise<number | null>
 }>
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
+const root = fileURLToPath(new URL('../../..', import.meta.url))
 const OUTPUT_KEPT = 20_000
 const READY_WITHIN_MS = 90_000
 const LOOK_TIMEOUT_MS = 3_000
@@ -44,9 +44,9 @@ const settings = {
 }
 
 /** @param own Its settings beside or instead of those above; DATA_DIR at least. */
-export async function createService(
+export async function createFarthing(
   own: Readonly<Record<string, string>> & Readonly<{ DATA_DIR: string }>,
-): Promise<Service> {
+): Promise<Farthing> {
   const [port, opsPort] = [await freePort(), await freePort()]
   const api = `http://127.0.0.1:${port}`
   const environment = { ...settings, ...own, PORT: String(port), OPS_PORT: String(opsPort) }

@@ -188,8 +188,11 @@ function join(client: Socket, target: URL, parts: LinkParts): Link {
     if (state === 'swallows') cut()
     else send(client, chunk)
   })
-  client.on('error', ignored)
-  database.on('error', ignored)
+  for (const end of [client, database]) {
+    // Else each small message waits for the other side's delayed acknowledgement.
+    end.setNoDelay(true)
+    end.on('error', ignored)
+  }
   client.on('close', () => onClose(database))
   database.on('close', () => onClose(client))
   return {

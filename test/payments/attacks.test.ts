@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { UserId } from '../../src/ids/ids.ts'
+import { chart } from '../../src/ledger/chart.ts'
+import { money } from '../../src/money.ts'
+import { setFrozen } from '../../src/payments/freeze.ts'
+import type { Party } from '../../src/payments/views.ts'
+import { refusedAs } from '../kit/refused.ts'
+import { startWorld } from '../kit/world.ts'
+import type { World } from '../kit/world.ts'
+
+let world: World
+before(async () => {
+  world = await startWorld()
+})
+after(async () => {
+  await world.assertBooks()
+  await world.close()
+})
+
+async function move(caller: UserId, from: Party, to: Party, cents: bigint) {
+  const rest = { amount: money(cents), note: null, transactionDate: null }
+  return (await world.payments.moveMoney(caller, { from, to, ...rest }, null)).value
+}
+
+test('nobody pays one of our own accounts by taking its id for a user', async () => {
+  const alice = await world.rich(100_000n)
+  const bank: Party = { kind: 'bank', id: await world.bank(alice) }
+  const own: Party = { kind: 'user', id: alice }
+  for (const { id } of Object.values(chart)) {
+    const to: Party = { kind: 'user', id: id as string as UserId }
+    for (const cents of [1n, 60_000n]) {
+      await refusedAs('user_unknown', move(alice, own, to, cents))
+      await refusedAs('user_unknown', move(alice, bank, to, cents))
+    }
+  }
+})
+
+test('a frozen user cannot confirm a payment out of a bank account either', async () => {
+  const [alice, bob] = [await world.person(), await world.person()]
+  const bank: Party = { kind: 'bank', id: await world.bank(alice) }
+  const waiting = await move(alice, bank, { kind: 'user', id: bob }, 60_000n)
+  assert.equal(waiting.finality.state, 'held')
+  const ask = { id: waiting.transactionId, code: await world.codeFor(alice) }
+  await setFrozen(world.parts, alice, true)
+  await refusedAs('account_frozen', world.payments.confirmTransaction(alice, ask, null))
+  await setFrozen(world.parts, alice, false)
+  const confirmed = await world.payments.confirmTransaction(alice, ask, null)
+  assert.equal(confirmed.value.finality.state, 'in_transit')
+})
