@@ -2,6 +2,7 @@ import type { Verdict } from '../ledger/post.ts'
 import type { Job } from '../queue/jobs.ts'
 import type { Micros } from '../time.ts'
 import { abandon, confirm, giveBack, settle } from './movement.ts'
+import { postOnce } from './once.ts'
 import type { PaymentParts } from './parts.ts'
 import type { Next, Passenger, Reason, RequestRecord, StoredTransaction } from './passenger.ts'
 import { mayBecome, stateOf } from './state.ts'
@@ -46,5 +47,5 @@ export async function advance(
   const request = step.request ?? null
   const passenger: Passenger = { request, step: next }
   const tokens = [row.transactionId, ...(request ? [request.caller + request.key] : [])]
-  return await parts.ledger.post({ movement: movements[step.by](terms), tokens, passenger })
+  return await postOnce(parts, { movement: movements[step.by](terms), tokens, passenger })
 }

@@ -1,12 +1,14 @@
-import { isLockTimeout } from '../db/errors.ts'
+import { isLockTimeout, isUniqueViolation } from '../db/errors.ts'
 import type { Queryable } from '../db/query.ts'
 import { inTransaction } from '../db/tx.ts'
 import { AppError } from '../errors.ts'
 import type { UserId } from '../ids/ids.ts'
+import type { Ride } from '../ledger/passengers.ts'
+import type { Verdict } from '../ledger/post.ts'
 import { digestKey, fingerprint } from './fingerprint.ts'
 import { LOCK_TIMEOUT_MS } from './parts.ts'
 import type { PaymentParts } from './parts.ts'
-import type { RequestRecord } from './passenger.ts'
+import type { Passenger, Reason, RequestRecord } from './passenger.ts'
 import * as store from './store.ts'
 import type { FoundRequest } from './store.ts'
 
@@ -96,5 +98,23 @@ async function attempt<S>(tx: Queryable, work: Work<S>, countsRefusals: boolean)
     // A refusal without an SQL error as its cause leaves the transaction fit to commit.
     if (countsRefusals && error instanceof AppError && error.cause === undefined) return error
     throw error
+  }
+}
+
+/**
+ * Posts a movement with its request. Another kind of request under the same key may commit between
+ * our look and our write.
+ *
+ * @throws AppError `request_in_progress`, and what the ledger throws.
+ */
+export async function postOnce(
+  parts: PaymentParts,
+  ride: Ride<Passenger>,
+): Promise<Verdict<Reason>> {
+  try {
+    return await parts.ledger.post(ride)
+  } catch (error) {
+    if (!isUniqueViolation(error, store.REQUEST_ONCE)) throw error
+    throw new AppError('request_in_progress', {}, { cause: error })
   }
 }

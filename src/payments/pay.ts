@@ -1,6 +1,5 @@
 import { createHmac, randomInt } from 'node:crypto'
 import { findBankAccount } from '../banks/find.ts'
-import { isUniqueViolation } from '../db/errors.ts'
 import { AppError } from '../errors.ts'
 import { newId } from '../ids/ids.ts'
 import type { BankAccountId, TransactionId, UserId } from '../ids/ids.ts'
@@ -13,7 +12,7 @@ import type { Micros } from '../time.ts'
 import { findUsers } from '../users/find.ts'
 import { begin } from './movement.ts'
 import type { Terms } from './movement.ts'
-import { replayOf, requestRecord } from './once.ts'
+import { postOnce, replayOf, requestRecord } from './once.ts'
 import type { Ask } from './once.ts'
 import type { PaymentParts } from './parts.ts'
 import type { Begin, Reason } from './passenger.ts'
@@ -66,18 +65,6 @@ export async function moveMoney(
     return await replay(parts, caller, verdict.reason.subject)
   }
   throw refusalOf(verdict)
-}
-
-type PostedRide = Parameters<PaymentParts['ledger']['post']>[0]
-
-/** Another kind of request under the same key may commit between our look and our write. */
-async function postOnce(parts: PaymentParts, ride: PostedRide): Promise<Verdict<Reason>> {
-  try {
-    return await parts.ledger.post(ride)
-  } catch (error) {
-    if (!isUniqueViolation(error, store.REQUEST_ONCE)) throw error
-    throw new AppError('request_in_progress', {}, { cause: error })
-  }
 }
 
 /**

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { UserId } from '../../src/ids/ids.ts'
 import { chart } from '../../src/ledger/chart.ts'
 import { money } from '../../src/money.ts'
+import { digestKey } from '../../src/payments/fingerprint.ts'
 import { setFrozen } from '../../src/payments/freeze.ts'
 import type { Party } from '../../src/payments/views.ts'
 import { refusedAs } from '../kit/refused.ts'
@@ -34,6 +36,34 @@ test('nobody pays one of our own accounts by taking its id for a user', async ()
       await refusedAs('user_unknown', move(alice, bank, to, cents))
     }
   }
+})
+
+test('a key that another request is taking at the same moment is refused, for each flow', async () => {
+  const [alice, bob] = [await world.rich(200_000n), await world.person()]
+  const waiting = await world.pay(alice, bob, 60_000n)
+  const ask = { id: waiting.transactionId, code: await world.codeFor(alice) }
+  const flows: Record<string, () => Promise<unknown>> = {
+    pay: async () => await world.pay(alice, bob, 1n, 'pay'),
+    confirm: async () => await world.payments.confirmTransaction(alice, ask, 'confirm'),
+  }
+  for (const [key, flow] of Object.entries(flows)) {
+    const other = await world.pool.lend()
+    await other.query('begin')
+    await other.query(
+      `insert into request (user_id, key_digest, request_digest, action, created_at)
+       values ($1, $2, gen_random_uuid(), 'user.change', now())`,
+      [alice, digestKey(key)],
+    )
+    const refused = refusedAs('request_in_progress', flow())
+    await delay(50)
+    await other.query('commit')
+    other.giveBack()
+    await refused
+  }
+  await refusedAs(
+    'idempotency_key_reused',
+    world.payments.confirmTransaction(alice, ask, 'confirm'),
+  )
 })
 
 test('a frozen user cannot confirm a payment out of a bank account either', async () => {
