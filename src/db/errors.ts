@@ -46,6 +46,8 @@ const unavailableStates: ReadonlySet<string> = new Set([
   '25006', // read_only_sql_transaction: a standby, or a primary that was demoted
   '25P03', // idle_in_transaction_session_timeout
   '3D000', // invalid_catalog_name
+  '40001', // serialization_failure: the same may well pass next time
+  '40P01', // deadlock_detected
   '53000', // insufficient_resources
   '53200', // out_of_memory
   '53300', // too_many_connections
@@ -106,7 +108,8 @@ export function isUniqueViolation(error: unknown, constraint: string): boolean {
  * True when the server chose this transaction to end a deadlock, or could not order it: try again.
  */
 export function isRetryable(error: unknown): boolean {
-  return error instanceof DatabaseError && (error.code === '40001' || error.code === '40P01')
+  const cause = error instanceof AppError ? error.cause : error
+  return cause instanceof DatabaseError && (cause.code === '40001' || cause.code === '40P01')
 }
 
 /** True when a row or table was locked by someone else for longer than `lock_timeout`. */

@@ -1,9 +1,11 @@
 import { eraseOld } from '../banks/erase.ts'
 import type { BankAccountId, TransactionId, UserId } from '../ids/ids.ts'
 import { settleInstruction, submitInstruction } from '../payments/bank-transfer.ts'
+import { codeMessage } from '../payments/code.ts'
 import { expireVerification } from '../payments/confirm.ts'
 import { sendMicroEntries } from '../payments/link-bank.ts'
 import type { PaymentParts } from '../payments/parts.ts'
+import { sweepWaiting } from '../payments/sweep.ts'
 import type { Handlers, Jobs } from '../queue/jobs.ts'
 
 export type FunctionParts = Readonly<{
@@ -20,6 +22,11 @@ export type FunctionParts = Readonly<{
 export function createHandlers({ payments, deliver, audit }: FunctionParts): Handlers {
   return {
     'send-message': deliver,
+    'send-payment-code': async ({ payerId, transactionId }) => {
+      const message = await codeMessage(payments, payerId as UserId, transactionId as TransactionId)
+      if (message) await deliver(message)
+    },
+    'sweep-waiting': async () => await sweepWaiting(payments),
     'submit-instruction': async ({ payerId, transactionId }) =>
       await submitInstruction(payments, payerId as UserId, transactionId as TransactionId),
     'settle-instruction': async ({ payerId, transactionId }) =>

@@ -86,7 +86,11 @@ export const Transaction = Type.Object(
     toId: Type.String({ description: 'A user, or a bank account of the caller.' }),
     transactionDate: Type.String({
       format: 'date-time',
-      description: 'When the ledger posted it; until then, when it was asked for.',
+      description: 'When the ledger first wrote it: its place in the history, for `startTime` too.',
+    }),
+    settledDate: nullableText({
+      format: 'date-time',
+      description: 'When it became accepted or declined; null while it waits.',
     }),
     amount: cents,
     kind: oneOf('payment', 'add_money', 'cash_out'),

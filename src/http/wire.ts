@@ -19,6 +19,7 @@ export function toTransaction(view: TransactionView): Static<typeof wire.Transac
     fromId: printId(view.from.kind, view.from.id),
     toId: printId(view.to.kind, view.to.id),
     transactionDate: printTime(view.transactionDate),
+    settledDate: view.settledAt === null ? null : printTime(view.settledAt),
     amount: toCents(view.amount),
     kind: view.kind,
     status: view.status,

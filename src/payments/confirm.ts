@@ -1,23 +1,22 @@
-import { timingSafeEqual } from 'node:crypto'
+import { inTransaction } from '../db/tx.ts'
 import { AppError } from '../errors.ts'
 import type { TransactionId, UserId } from '../ids/ids.ts'
-import { after, DAY } from '../time.ts'
+import { addJobs } from '../queue/jobs.ts'
+import { after } from '../time.ts'
 import { advance } from './advance.ts'
+import { isCode, triedDigest, CODES_TRIED_MAX } from './code.ts'
 import { replayOf, requestRecord } from './once.ts'
 import type { Ask } from './once.ts'
+import { LOCK_TIMEOUT_MS } from './parts.ts'
 import type { PaymentParts } from './parts.ts'
 import type { RequestRecord, StoredTransaction } from './passenger.ts'
-import { codeDigest, replay, submission } from './pay.ts'
+import { BANK_TAKES, expiry, replay, submission } from './pay.ts'
 import type { Key } from './asks.ts'
 import { stateOf, states } from './state.ts'
 import * as store from './store.ts'
 import { refusalOf } from './verdict.ts'
 import { payerView, termsOf } from './view.ts'
 import type { Answered, TransactionView } from './views.ts'
-
-/** Wrong codes that end a payment. One chance in 200,000 for who guesses. */
-const ATTEMPTS_MAX = 5
-const BANK_TAKES = 3n * DAY
 
 /**
  * The payer confirms a payment that waits for their code.
@@ -35,21 +34,34 @@ export async function confirmTransaction(
 ): Promise<Answered<TransactionView>> {
   const ask: Ask = { caller, key, action: 'transaction.confirm', ask: [id, code] }
   const request = requestRecord(parts.digestKey, ask, id)
-  const found = request ? await store.findRequests(parts.pool, [request]) : []
-  if (request && found.length > 0) {
-    return await replay(parts, caller, replayOf(request, found).subject)
+  const earlier = await replayed(parts, request)
+  if (earlier) return earlier
+  try {
+    const [row] = await store.findOwnTransactions(parts.pool, caller, [id])
+    if (!row) throw new AppError('transaction_unknown')
+    if (stateOf(row.status) !== 'waits_for_code') throw new AppError('transaction_not_waiting')
+    await checkCode(parts, row, code)
+    return await capture(parts, row, request)
+  } catch (error) {
+    // The same request may have been carried out since we looked: then that is its answer.
+    const meanwhile = error instanceof AppError ? await replayed(parts, request) : null
+    if (meanwhile) return meanwhile
+    throw error
   }
+}
 
-  const [row] = await store.findOwnTransactions(parts.pool, caller, [id])
-  if (!row) throw new AppError('transaction_unknown')
-  if (stateOf(row.status) !== 'waits_for_code') throw new AppError('transaction_not_waiting')
-  await checkCode(parts, row, code)
-  return await capture(parts, row, request)
+async function replayed(
+  parts: PaymentParts,
+  request: RequestRecord | null,
+): Promise<Answered<TransactionView> | null> {
+  const found = request ? await store.findRequests(parts.pool, [request]) : []
+  if (!request || found.length === 0) return null
+  return await replay(parts, request.caller, replayOf(request, found).subject)
 }
 
 /**
  * The job that ends a payment whose code never came. Harmless when it comes late, twice or for
- * nothing.
+ * nothing; when it comes early, because the database's clock is ahead of ours, it comes again.
  */
 export async function expireVerification(
   parts: PaymentParts,
@@ -57,24 +69,33 @@ export async function expireVerification(
   id: TransactionId,
 ): Promise<void> {
   const [row] = await store.findOwnTransactions(parts.pool, payer, [id])
-  if (!row || stateOf(row.status) !== 'waits_for_code' || !isOver(parts, row)) return
-  await decline(parts, row, 'verification_expired')
+  if (!row || stateOf(row.status) !== 'waits_for_code') return
+  if (isOver(parts, row)) {
+    await decline(parts, row, 'verification_expired')
+    return
+  }
+  const again = expiry(termsOf(row), row.until ?? parts.clock.now())
+  await inTransaction(parts.pool, async (tx) => await addJobs(tx, [again]), {
+    lockTimeoutMs: LOCK_TIMEOUT_MS,
+  })
 }
 
 function isOver(parts: PaymentParts, row: StoredTransaction): boolean {
   return row.until !== null && parts.clock.now() >= row.until
 }
 
+/** Each code counts once: retrying one and the same request never ends a payment. */
 async function checkCode(parts: PaymentParts, row: StoredTransaction, code: string): Promise<void> {
+  const { transactionId } = row
   if (isOver(parts, row)) {
     await decline(parts, row, 'verification_expired')
     throw new AppError('code_expired')
   }
-  const attempt = await store.countAttempt(parts.pool, row.payerId, row.transactionId, ATTEMPTS_MAX)
-  if (attempt) {
-    const given = codeDigest(parts.digestKey, row.transactionId, code)
-    if (timingSafeEqual(attempt.digest, given)) return
-    const attemptsLeft = ATTEMPTS_MAX - attempt.attempts
+  const digest = triedDigest(parts.digestKey, transactionId, code)
+  const tried = await store.countTriedCode(parts.pool, row, digest, CODES_TRIED_MAX)
+  if (tried !== null) {
+    if (isCode(parts.digestKey, transactionId, code)) return
+    const attemptsLeft = CODES_TRIED_MAX - tried
     if (attemptsLeft > 0) throw new AppError('code_wrong', { attemptsLeft })
   }
   await decline(parts, row, 'verification_failed')
@@ -85,8 +106,10 @@ async function decline(
   parts: PaymentParts,
   row: StoredTransaction,
   declineReason: 'bank_account_disabled' | 'verification_expired' | 'verification_failed',
+  request: RequestRecord | null = null,
 ): Promise<void> {
-  const verdict = await advance(parts, row, { by: 'abandon', to: 'declined', declineReason })
+  const step = { by: 'abandon', to: 'declined', declineReason, request } as const
+  const verdict = await advance(parts, row, step)
   const settledMeanwhile =
     verdict.outcome === 'void' &&
     typeof verdict.reason !== 'string' &&
@@ -119,7 +142,7 @@ async function capture(
   }
   if (typeof verdict.reason !== 'string' && verdict.reason.is === 'bank_account_not_verified') {
     // It was unlinked while the payment waited: no transfer starts from it any more.
-    await decline(parts, row, 'bank_account_disabled')
+    await decline(parts, row, 'bank_account_disabled', request)
     return await replayNow(parts, row)
   }
   throw refusalOf(verdict)

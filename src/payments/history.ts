@@ -1,12 +1,15 @@
 import { findBankAccount, listBankAccounts as readBankAccounts } from '../banks/find.ts'
 import type { BankAccount } from '../banks/bank-account.ts'
+import { isLockTimeout } from '../db/errors.ts'
+import { inTransaction } from '../db/tx.ts'
 import { AppError } from '../errors.ts'
 import type { BankAccountId, TransactionId, UserId } from '../ids/ids.ts'
 import { walletOf } from '../ledger/account.ts'
-import { readHistory, versionAt } from '../ledger/store.ts'
+import { lockAccounts, readHistory, versionAt } from '../ledger/store.ts'
 import type { HistoryEntry } from '../ledger/store.ts'
 import { printTime, parseTime } from '../time.ts'
 import { digestKey } from './fingerprint.ts'
+import { LOCK_TIMEOUT_MS } from './parts.ts'
 import type { PaymentParts } from './parts.ts'
 import type { PageAsk, Payments, RequestOutcome } from './asks.ts'
 import * as store from './store.ts'
@@ -128,17 +131,46 @@ function placeOf(cursor: string) {
 }
 
 /**
- * "Did it happen?" @throws AppError `request_unknown`: nothing did, under this key of this caller.
+ * "Did it happen?" When nothing is found at first, it looks again under the lock of the caller's
+ * wallet, which waits for whatever is being written right now.
+ *
+ * @throws AppError `request_unknown`: nothing has happened under this key yet. What is still on its
+ * way here may happen, so a client that goes on sends the same request under the same key.
+ * `request_in_progress` when the wallet stays locked for too long to tell.
  */
 export async function findRequest(
   parts: PaymentParts,
   caller: UserId,
   key: string,
 ): Promise<RequestOutcome> {
-  const [found] = await store.findRequests(parts.pool, [{ caller, key: digestKey(key) }])
+  const wanted = [{ caller, key: digestKey(key) }]
+  const [sure] = await store.findRequests(parts.pool, wanted)
+  const found = sure ?? (await findUnderLock(parts, wanted))
   if (!found) throw new AppError('request_unknown')
   const { action, createdAt, subject } = found
   return { action, createdAt, resource: await resourceOf(parts, caller, action, subject) }
+}
+
+async function findUnderLock(
+  parts: PaymentParts,
+  wanted: Parameters<typeof store.findRequests>[1],
+): Promise<store.FoundRequest | undefined> {
+  try {
+    return await inTransaction(
+      parts.pool,
+      async (tx) => {
+        await lockAccounts(
+          tx,
+          wanted.map(({ caller }) => walletOf(caller)),
+        )
+        return (await store.findRequests(tx, wanted))[0]
+      },
+      { lockTimeoutMs: LOCK_TIMEOUT_MS },
+    )
+  } catch (error) {
+    if (!isLockTimeout(error)) throw error
+    throw new AppError('request_in_progress', {}, { cause: error })
+  }
 }
 
 async function resourceOf(

@@ -20,8 +20,8 @@ import { refusalOf } from './verdict.ts'
 import type { Answered } from './views.ts'
 
 /**
- * Links a bank account and asks for its micro-entries. Nothing moves through it before they are
- * named.
+ * Links a bank account, and asks for its micro-entries unless the number has lately been sent some.
+ * Nothing moves through it before they are named.
  *
  * @throws AppError `routing_number_invalid`, `bank_account_duplicate`, `bank_account_limit`,
  * `bank_account_locked`, `idempotency_key_reused`.
@@ -47,9 +47,11 @@ export async function linkBankAccount(
     async (tx) => {
       const now = parts.clock.now()
       const wanted = { ...rest, userId: caller, routingNumber, accountNumber }
-      const { bankAccountId } = await link(tx, parts.banks, wanted, now)
-      await addJob(tx, 'send-micro-entries', { userId: caller, bankAccountId }, {})
-      return bankAccountId
+      const { bankAccount, unsent } = await link(tx, parts.banks, wanted, now)
+      if (unsent !== null) {
+        await addJob(tx, 'send-micro-entries', { userId: caller, bankAccountId: unsent }, {})
+      }
+      return bankAccount.bankAccountId
     },
   )
   return { value: await known(parts, caller, subject), replayed }
@@ -106,9 +108,9 @@ export async function verifyBankAccount(
 }
 
 /**
- * The job behind a link: the rail sends the two amounts, we keep them, and the books carry what
- * they cost. Each of the three may have happened before, and the user may have unlinked meanwhile:
- * the money did go.
+ * The job behind a link: the rail sends the two amounts, the books carry what they cost, and we
+ * keep them. Each of the three may have happened before: all go by the id of the link that they
+ * are sent for, so that they happen once. The user may have unlinked meanwhile: the money did go.
  */
 export async function sendMicroEntries(
   parts: PaymentParts,

@@ -3,8 +3,10 @@ import type { Queryable } from '../db/query.ts'
 import { inTransaction } from '../db/tx.ts'
 import { AppError } from '../errors.ts'
 import type { UserId } from '../ids/ids.ts'
+import { walletOf } from '../ledger/account.ts'
 import type { Ride } from '../ledger/passengers.ts'
 import type { Verdict } from '../ledger/post.ts'
+import { lockAccounts } from '../ledger/store.ts'
 import { digestKey, fingerprint } from './fingerprint.ts'
 import { LOCK_TIMEOUT_MS } from './parts.ts'
 import type { PaymentParts } from './parts.ts'
@@ -54,6 +56,7 @@ export async function once<S extends string>(
   const carried = await inTransaction(
     parts.pool,
     async (tx) => {
+      await lockCaller(tx, ask)
       if (record && !(await reserve(tx, record, parts))) {
         return { outcome: replayOf<S>(record, await store.findRequests(tx, [record])) }
       }
@@ -82,13 +85,22 @@ export function replayOf<S extends string>(
   return { subject: earlier.subject as S | null, replayed: true }
 }
 
-async function reserve(tx: Queryable, record: RequestRecord, parts: PaymentParts) {
+/**
+ * The caller's wallet first, as the ledger's batches do: one order of locks for all that a user can
+ * ask for, so that no two of them wait for each other, and whoever looks a request up under this
+ * lock sees what came of it.
+ */
+async function lockCaller(tx: Queryable, { caller, key }: Ask): Promise<void> {
   try {
-    return await store.reserveRequest(tx, record, parts.clock.now())
+    await lockAccounts(tx, [walletOf(caller)])
   } catch (error) {
-    if (isLockTimeout(error)) throw new AppError('request_in_progress', {}, { cause: error })
-    throw error
+    if (key === null || !isLockTimeout(error)) throw error
+    throw new AppError('request_in_progress', {}, { cause: error })
   }
+}
+
+async function reserve(tx: Queryable, record: RequestRecord, parts: PaymentParts) {
+  return await store.reserveRequest(tx, record, parts.clock.now())
 }
 
 async function attempt<S>(tx: Queryable, work: Work<S>, countsRefusals: boolean) {

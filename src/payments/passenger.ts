@@ -16,7 +16,7 @@ export type RequestRecord = Readonly<{
   subject: string | null
 }>
 
-export type CodeRecord = Readonly<{ digest: Uint8Array; expiresAt: Micros }>
+export type CodeRecord = Readonly<{ expiresAt: Micros }>
 
 /** A transaction that begins with this movement. */
 export type Begin = Readonly<{

@@ -1,15 +1,14 @@
-import { createHmac, randomInt } from 'node:crypto'
 import { findBankAccount } from '../banks/find.ts'
 import { AppError } from '../errors.ts'
 import { newId } from '../ids/ids.ts'
 import type { BankAccountId, TransactionId, UserId } from '../ids/ids.ts'
 import { isInChart } from '../ledger/chart.ts'
 import type { Verdict } from '../ledger/post.ts'
-import { printDollars } from '../money.ts'
 import type { Job } from '../queue/jobs.ts'
-import { after, DAY, HOUR } from '../time.ts'
+import { after, DAY } from '../time.ts'
 import type { Micros } from '../time.ts'
-import { findUsers } from '../users/find.ts'
+import { findUser } from '../users/find.ts'
+import { CODE_LIVES, requireFewCodes } from './code.ts'
 import { begin } from './movement.ts'
 import type { Terms } from './movement.ts'
 import { postOnce, replayOf, requestRecord } from './once.ts'
@@ -25,10 +24,8 @@ import type { Answered, TransactionView } from './views.ts'
 
 /** How far a client's own `transactionDate` may be off. */
 const DATE_TOLERANCE = DAY
-/** How long a payment waits for its payer's code. */
-export const CODE_LIVES = 24n * HOUR
 /** What people are told of a bank's way; the rail knows better once it has the instruction. */
-const BANK_TAKES = 3n * DAY
+export const BANK_TAKES = 3n * DAY
 
 type Route = Readonly<{ kind: Terms['kind']; payee: UserId; bankAccount: BankAccountId | null }>
 
@@ -108,7 +105,9 @@ async function routeOf(parts: PaymentParts, caller: UserId, move: MoneyMove): Pr
   // A wallet lies under its user's id, so an id could name an account that is no wallet.
   if (to.kind === 'user' && isInChart(to.id)) throw new AppError('user_unknown')
   if (from.kind === 'user') {
-    if (from.id !== caller) throw new AppError('not_yours')
+    if (from.id !== caller) {
+      throw new AppError((await findUser(parts.pool, from.id)) ? 'not_yours' : 'user_unknown')
+    }
     if (to.kind === 'user') {
       if (to.id === caller) throw new AppError('parties_equal')
       return { kind: 'payment', payee: to.id, bankAccount: null }
@@ -117,7 +116,7 @@ async function routeOf(parts: PaymentParts, caller: UserId, move: MoneyMove): Pr
     return { kind: 'cash_out', payee: caller, bankAccount: to.id }
   }
   await requireVerified(parts, caller, from.id, 'not_yours')
-  if (to.kind === 'bank') throw new AppError('parties_equal')
+  if (to.kind === 'bank') throw new AppError('parties_equal', { why: 'both are your own' })
   const kind = to.id === caller ? 'add_money' : 'bank_payment'
   return { kind, payee: to.id, bankAccount: from.id }
 }
@@ -167,50 +166,31 @@ async function planWithCode(
   terms: Terms,
   bankAccount: BankAccountId | null,
 ): Promise<Begin> {
-  const users = await findUsers(parts.pool, [terms.payer, terms.payee])
-  const [payer, payee] = [users.get(terms.payer), users.get(terms.payee)]
-  if (!payer || !payee) throw new AppError('user_unknown')
-  const code = String(randomInt(1_000_000)).padStart(6, '0')
+  await requireFewCodes(parts, terms.payer)
   const expiresAt = after(parts.clock.now(), CODE_LIVES)
-  const what = `${printDollars(terms.amount)} to ${payee.displayName} (@${payee.handle})`
-  const message: Job = {
-    name: 'send-message',
-    payload: {
-      userId: payer.userId,
-      channel: 'email',
-      recipient: payer.email,
-      subject: `Confirm your payment of ${printDollars(terms.amount)}`,
-      body: `Your code is ${code}. It confirms ${what}. Not you? Then do nothing: the money stays yours, and the payment ends after 24 hours.`,
-    },
-    when: {},
-  }
-  const { transaction: transactionId, payer: payerId } = terms
-  const expiry: Job = {
-    name: 'expire-verification',
-    payload: { payerId, transactionId },
-    when: { runAt: expiresAt },
-  }
-  const digest = codeDigest(parts.digestKey, terms.transaction, code)
+  const payload = { payerId: terms.payer, transactionId: terms.transaction }
+  const message: Job = { name: 'send-payment-code', payload, when: {} }
   return {
     is: 'begin',
     terms,
     bankAccount,
     to: 'waits_for_code',
     until: expiresAt,
-    code: { digest, expiresAt },
-    jobs: [message, expiry],
+    code: { expiresAt },
+    jobs: [message, expiry(terms, expiresAt)],
   }
 }
 
-/** Keyed: without the key a table of digests of six digits would be an open book. */
-export function codeDigest(secret: Uint8Array, transaction: TransactionId, code: string): Buffer {
-  return createHmac('sha256', secret).update(`${transaction}:${code}`).digest()
+/** The job that ends a payment whose code never came: one for a transaction. */
+export function expiry({ payer, transaction }: Terms, runAt: Micros): Job {
+  const payload = { payerId: payer, transactionId: transaction }
+  return { name: 'expire-verification', payload, when: { runAt, key: `expire:${transaction}` } }
 }
 
 /** The job that tells the bank, added with the money. */
 export function submission({ payer, transaction }: Terms): Job {
   const payload = { payerId: payer, transactionId: transaction }
-  return { name: 'submit-instruction', payload, when: {} }
+  return { name: 'submit-instruction', payload, when: { key: `submit:${transaction}` } }
 }
 
 function decidedView(

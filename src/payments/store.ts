@@ -58,21 +58,24 @@ export async function insertTransactions(
 const advanceStatement = {
   name: 'payments_advance',
   text: `update transaction t
-         set status = n.status, decline_reason = n.decline_reason, posted_at = n.at, until = n.until
+         set status = case when t.status = n.read_status then n.status else
+               ('books disagree: a transaction went on under the lock of its payer: '
+                || t.transaction_id)::smallint end,
+             decline_reason = n.decline_reason, posted_at = n.at, until = n.until
          from unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::smallint[], $5::text[],
                      $6::timestamptz[], $7::timestamptz[])
            as n (transaction_id, payer_id, read_status, status, decline_reason, at, until)
          where t.transaction_id = n.transaction_id and t.payer_id = n.payer_id
-           and t.status = n.read_status and t.transaction_id = any($1::uuid[])`,
+           and t.transaction_id = any($1::uuid[])`,
 }
 
-/** @returns how many stood where they were thought to stand, and went on. */
+/** Fails when one does not stand where it was read: see `disagreementIn`. */
 export async function advanceTransactions(
   tx: Queryable,
   rows: readonly Readonly<{ next: Next; at: Micros }>[],
-): Promise<number> {
+): Promise<void> {
   const steps = rows.map(({ next }) => next)
-  const result = await tx.query(advanceStatement, [
+  await tx.query(advanceStatement, [
     uuidArray(steps.map(({ terms }) => terms.transaction)),
     uuidArray(steps.map(({ terms }) => terms.payer)),
     smallintArray(steps.map(({ from }) => states[from])),
@@ -81,7 +84,6 @@ export async function advanceTransactions(
     timeArray(rows.map(({ at }) => at)),
     timeArray(steps.map(({ until }) => until)),
   ])
-  return result.rowCount ?? 0
 }
 
 const insertRequestsStatement = {
@@ -193,8 +195,7 @@ export async function readStates(
 
 const insertCodesStatement = {
   name: 'payments_insert_code',
-  text: `insert into verification (payer_id, transaction_id, digest, expires_at)
-         values ($1, $2, $3, $4)`,
+  text: `insert into verification (payer_id, transaction_id, expires_at) values ($1, $2, $3)`,
 }
 
 export async function insertCode(
@@ -203,32 +204,72 @@ export async function insertCode(
   transaction: TransactionId,
   code: CodeRecord,
 ): Promise<void> {
-  const values = [payer, transaction, code.digest, printTime(code.expiresAt)]
+  const values = [payer, transaction, printTime(code.expiresAt)]
   await tx.query(insertCodesStatement, values)
 }
 
-const countAttemptStatement = {
-  name: 'payments_count_attempt',
-  text: `update verification set attempts = attempts + 1
-         where payer_id = $1 and transaction_id = $2 and attempts < $3
-         returning digest, attempts`,
+const countTriedStatement = {
+  name: 'payments_count_tried',
+  text: `update verification
+         set tried = case when $3 = any(tried) then tried else tried || $3 end
+         where payer_id = $1 and transaction_id = $2
+           and ($3 = any(tried) or cardinality(tried) < $4)
+         returning cardinality(tried) as tried`,
 }
 
 /**
- * Counts an answer before it is compared, so that no two share an attempt. Null when none is left.
+ * Counts an answer before it is compared, so that no two share an attempt; once, however often the
+ * same one comes, so that a retry costs nothing.
+ *
+ * @returns how many different ones were tried, this one counted; null when that would be too many.
  */
-export async function countAttempt(
+export async function countTriedCode(
+  db: Queryable,
+  row: Pick<StoredTransaction, 'payerId' | 'transactionId'>,
+  tried: Uint8Array,
+  most: number,
+): Promise<number | null> {
+  const values = [row.payerId, row.transactionId, tried, most]
+  return (await db.query<{ tried: number }>(countTriedStatement, values)).rows[0]?.tried ?? null
+}
+
+const countCodesStatement = {
+  name: 'payments_count_codes',
+  text: `select count(*)::int as asked, min(expires_at) as "nextEnd",
+                count(*) filter (where cardinality(tried) >= $3)::int as failed
+         from verification where payer_id = $1 and expires_at > $2`,
+}
+
+/** The codes that were asked for within their life. */
+export async function countCodes(
   db: Queryable,
   payer: UserId,
-  transaction: TransactionId,
+  now: Micros,
   most: number,
-): Promise<Readonly<{ digest: Uint8Array; attempts: number }> | null> {
-  const { rows } = await db.query<{ digest: Uint8Array; attempts: number }>(countAttemptStatement, [
-    payer,
-    transaction,
-    most,
-  ])
-  return rows[0] ?? null
+): Promise<Readonly<{ asked: number; failed: number; nextEnd: Micros | null }>> {
+  const values = [payer, printTime(now), most]
+  const { rows } = await db.query<{ asked: number; failed: number; nextEnd: Micros | null }>(
+    countCodesStatement,
+    values,
+  )
+  return rows[0] ?? { asked: 0, failed: 0, nextEnd: null }
+}
+
+const findWaitingStatement = {
+  name: 'payments_find_waiting',
+  text: `select ${transactionColumns} from transaction
+         where status in (3, 4) and posted_at < $1 and (status = 4 or until < $1)
+         order by posted_at limit $2`,
+}
+
+/** What should have gone on before `since`: waits for a code that has expired, or for the bank. */
+export async function findOverdue(
+  db: Queryable,
+  since: Micros,
+  limit: number,
+): Promise<readonly StoredTransaction[]> {
+  const values = [printTime(since), limit]
+  return (await db.query<StoredTransaction>(findWaitingStatement, values)).rows
 }
 
 const insertPayeesStatement = {

@@ -34,7 +34,8 @@ export function payerView(row: StoredTransaction): TransactionView {
     status: statusOf(state),
     declineReason: row.declineReason,
     note: row.note,
-    transactionDate: row.postedAt,
+    transactionDate: row.createdAt,
+    settledAt: isSettled(state) ? row.postedAt : null,
     finality: finalityOf(state, row.until, row.declineReason),
   }
 }
@@ -54,6 +55,7 @@ export function payeeView(entry: HistoryEntry, receiver: UserId): TransactionVie
     declineReason: null,
     note: entry.note,
     transactionDate: entry.at,
+    settledAt: entry.at,
     finality: { state: 'final', until: null, why: null },
   }
 }
@@ -62,7 +64,9 @@ export function payeeView(entry: HistoryEntry, receiver: UserId): TransactionVie
 export function payeeViewOf(row: StoredTransaction, viewer: UserId): TransactionView | null {
   const reached = row.payeeId === viewer && stateOf(row.status) === 'accepted'
   if (!reached) return null
-  return { ...payerView(row), from: { kind: 'user', id: row.payerId } }
+  // For the receiver it began when the money came.
+  const from = { kind: 'user', id: row.payerId } as const
+  return { ...payerView(row), from, transactionDate: row.postedAt }
 }
 
 /** A transaction that was just decided, without reading it back. */
@@ -121,6 +125,10 @@ function shown(kind: EntryKind): TransactionKind {
   const name = kindOf(kind)
   if (name === null) throw new Error(`${kind} is not shown to people`)
   return name
+}
+
+function isSettled(state: State): boolean {
+  return state === 'accepted' || state === 'declined'
 }
 
 function finalityOf(state: State, until: Micros | null, declineReason: string | null): Finality {

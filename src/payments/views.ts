@@ -43,8 +43,10 @@ export type TransactionView = Readonly<{
   status: TransactionStatus
   declineReason: DeclineReason | null
   note: string | null
-  /** When the money moved; while it has not, when it was asked for. */
+  /** Its place in the viewer's history: when the ledger first wrote it there. */
   transactionDate: Micros
+  /** When it became accepted or declined; null while it waits. */
+  settledAt: Micros | null
   finality: Finality
 }>
 

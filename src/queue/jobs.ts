@@ -13,10 +13,12 @@ export type Jobs = {
     subject: string
     body: string
   }
+  'send-payment-code': { payerId: string; transactionId: string }
   'submit-instruction': { payerId: string; transactionId: string }
   'settle-instruction': { payerId: string; transactionId: string }
   'expire-verification': { payerId: string; transactionId: string }
   'send-micro-entries': { userId: string; bankAccountId: string }
+  'sweep-waiting': Record<string, never>
   audit: Record<string, never>
   'erase-old-numbers': Record<string, never>
 }
@@ -32,10 +34,12 @@ export type Handlers = { readonly [N in JobName]: (payload: Jobs[N]) => Promise<
  */
 export const attemptsOf: { readonly [N in JobName]: number } = {
   'send-message': 12,
+  'send-payment-code': 12,
   'submit-instruction': 25,
   'settle-instruction': 25,
   'expire-verification': 25,
   'send-micro-entries': 25,
+  'sweep-waiting': 3,
   audit: 3,
   'erase-old-numbers': 3,
 }

@@ -32,8 +32,9 @@ const LET_GO_MS = 1_000
 const SPARE_CONNECTIONS = 2
 const CONNECT_TIMEOUT_MS = 5_000
 
-/** Every day at 03:17 and 03:47 UTC. */
+/** Once an hour, and every day at 03:17 and 03:47 UTC. */
 const crontab = `
+23 * * * * sweep-waiting ?max=${attemptsOf['sweep-waiting']}
 17 3 * * * audit ?max=${attemptsOf.audit}
 47 3 * * * erase-old-numbers ?max=${attemptsOf['erase-old-numbers']}`
 

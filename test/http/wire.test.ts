@@ -26,6 +26,7 @@ test('a transaction goes out with kinds in its ids, cents as numbers and exact t
     status: 'waiting_for_verification',
     declineReason: null,
     note: null,
+    settledAt: null,
     transactionDate: at,
     finality: { state: 'in_transit', until: at, why: 'bank' },
   })
@@ -34,6 +35,7 @@ test('a transaction goes out with kinds in its ids, cents as numbers and exact t
     fromId: printId('bank', bank),
     toId: printId('user', user),
     transactionDate: '2026-03-02T17:04:05.000001Z',
+    settledDate: null,
     amount: 9_999_999_999,
     kind: 'add_money',
     status: 'waiting_for_verification',

@@ -42,11 +42,14 @@ test('a key that another request is taking at the same moment is refused, for ea
   const [alice, bob] = [await world.rich(200_000n), await world.person()]
   const waiting = await world.pay(alice, bob, 60_000n)
   const ask = { id: waiting.transactionId, code: await world.codeFor(alice) }
-  const flows: Record<string, () => Promise<unknown>> = {
-    pay: async () => await world.pay(alice, bob, 1n, 'pay'),
-    confirm: async () => await world.payments.confirmTransaction(alice, ask, 'confirm'),
-  }
-  for (const [key, flow] of Object.entries(flows)) {
+  const pay = async () => await world.pay(alice, bob, 1n, 'pay')
+  const confirm = async () => await world.payments.confirmTransaction(alice, ask, 'confirm')
+  // A confirmation looks again before it refuses, and then knows what the other request was.
+  const flows = [
+    ['pay', pay, 'request_in_progress'],
+    ['confirm', confirm, 'idempotency_key_reused'],
+  ] as const
+  for (const [key, flow, code] of flows) {
     const other = await world.pool.lend()
     await other.query('begin')
     await other.query(
@@ -54,7 +57,7 @@ test('a key that another request is taking at the same moment is refused, for ea
        values ($1, $2, gen_random_uuid(), 'user.change', now())`,
       [alice, digestKey(key)],
     )
-    const refused = refusedAs('request_in_progress', flow())
+    const refused = refusedAs(code, flow())
     await delay(50)
     await other.query('commit')
     other.giveBack()

@@ -32,6 +32,8 @@ const nothing = async (): Promise<void> => undefined
 
 const idle: Handlers = {
   'send-message': nothing,
+  'send-payment-code': nothing,
+  'sweep-waiting': nothing,
   'submit-instruction': nothing,
   'settle-instruction': nothing,
   'expire-verification': nothing,

@@ -13,6 +13,7 @@ create table bank_account (
   number_digest       bytea       not null,  -- keyed hash of routing and account number, to find duplicates
   last_four           text        not null,
   status              text        not null check (status in ('pending_verification', 'verified', 'disabled')),
+  micro_entries_of    uuid        not null,  -- the link of this number whose micro-entries count: its own, or an earlier one
   micro_amounts_cents int[],                 -- the two that were sent, ascending
   micro_attempts      smallint    not null default 0,  -- wrong answers
   created_at          timestamptz not null,

@@ -20,6 +20,9 @@ create table transaction (
   constraint transaction_declined_says_why check ((status = 2) = (decline_reason is not null))
 );
 
+-- What waits, for the sweep that finds what a lost job has left behind.
+create index transaction_waiting on transaction (posted_at) where status in (3, 4);
+
 -- One request, one effect. Kept for ever: a retry after a year finds its answer.
 create table request (
   user_id        uuid        not null,
@@ -38,12 +41,11 @@ create table payee (
   constraint payee_pkey primary key (user_id, payee_id)
 );
 
--- The payer's code for a transaction that waits.
+-- A transaction that waits for its payer's code. The code is derived from a key, and stands nowhere.
 create table verification (
   payer_id       uuid        not null,
   transaction_id uuid        not null,
-  digest         bytea       not null,  -- keyed
-  attempts       smallint    not null default 0,
+  tried          bytea[]     not null default '{}',  -- keyed digests of the codes that were tried
   expires_at     timestamptz not null,
   constraint verification_pkey primary key (payer_id, transaction_id)
 );

@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { AppError } from '../../src/errors.ts'
+import type { ErrorCode } from '../../src/errors.ts'
+import type { BankAccountId, UserId } from '../../src/ids/ids.ts'
+import { money } from '../../src/money.ts'
+import { expireVerification } from '../../src/payments/confirm.ts'
+import { sweepWaiting } from '../../src/payments/sweep.ts'
+import { DAY, HOUR } from '../../src/time.ts'
+import { startWorld } from '../kit/world.ts'
+import type { World } from '../kit/world.ts'
+
+let world: World
+before(async () => {
+  world = await startWorld()
+})
+after(async () => {
+  await world.assertBooks()
+  await world.close()
+})
+
+const refusal = (expected: ErrorCode) => (error: unknown) => {
+  assert(error instanceof AppError, String(error))
+  assert.equal(error.code, expected)
+  return true
+}
+
+const wrongFor = (code: string) => (code === '000000' ? '111111' : '000000')
+
+async function waitingPayment(cents = 60_000n) {
+  const [alice, bob] = [await world.rich(cents), await world.person()]
+  const { transactionId: id } = await world.pay(alice, bob, cents)
+  return { alice, bob, id, code: await world.codeFor(alice) }
+}
+
+/** Holds a wallet's lock as another server would, while `work` runs. */
+async function whileLocked<T>(wallet: UserId, work: () => Promise<T>): Promise<T> {
+  const other = await world.pool.lend()
+  await other.query('begin')
+  await other.query('select 1 from account where account_id = $1 for update', [wallet])
+  try {
+    return await work()
+  } finally {
+    await other.query('rollback')
+    other.giveBack()
+  }
+}
+
+test('the right code is never used up, however often a retry carries it', async () => {
+  const { alice, id, code } = await waitingPayment()
+  const confirm = async () => await world.payments.confirmTransaction(alice, { id, code }, 'again')
+  const early = await whileLocked(alice, async () => {
+    const tries = Array.from({ length: 8 }, async () => await confirm())
+    await delay(100)
+    return tries
+  })
+  const answers = await Promise.all(early)
+  assert.deepEqual(new Set(answers.map(({ value }) => value.status)), new Set(['accepted']))
+  assert.equal(answers.filter(({ replayed }) => !replayed).length, 1)
+})
+
+test('one wrong request, sent again and again, counts once', async () => {
+  const { alice, id, code } = await waitingPayment()
+  const wrong = { id, code: wrongFor(code) }
+  for (let tries = 0; tries < 7; tries++) {
+    await assert.rejects(
+      world.payments.confirmTransaction(alice, wrong, 'wrong'),
+      (error) => refusal('code_wrong')(error) && (error as AppError).facts['attemptsLeft'] === 4,
+    )
+  }
+  const { value } = await world.payments.confirmTransaction(alice, { id, code }, null)
+  assert.equal(value.status, 'accepted')
+})
+
+test('a hundred guesses at once get no more tries than one after the other', async () => {
+  const { alice, id, code } = await waitingPayment()
+  const guesses = Array.from({ length: 100 }, (_, guess) => String(guess).padStart(6, '0'))
+  const wrong = guesses.filter((guess) => guess !== code)
+  const tries = await Promise.allSettled(
+    wrong.map(async (guess) => {
+      await world.payments.confirmTransaction(alice, { id, code: guess }, null)
+    }),
+  )
+  const codes = tries.map((one) => one.status === 'rejected' && (one.reason as AppError).code)
+  assert.equal(codes.filter((one) => one === 'code_wrong').length, 4)
+  await assert.rejects(
+    world.payments.confirmTransaction(alice, { id, code }, null),
+    refusal('transaction_not_waiting'),
+  )
+})
+
+test('a confirmation that ends in a decline is replayed as that', async () => {
+  const [alice, bob] = [await world.person(), await world.person()]
+  const bank: BankAccountId = await world.bank(alice)
+  const ask = {
+    from: { kind: 'bank', id: bank },
+    to: { kind: 'user', id: bob },
+    amount: money(90_000n),
+    note: null,
+    transactionDate: null,
+  } as const
+  const { value } = await world.payments.moveMoney(alice, ask, null)
+  const proof = { id: value.transactionId, code: await world.codeFor(alice) }
+  await world.payments.unlinkBankAccount(alice, bank, null)
+  const first = await world.payments.confirmTransaction(alice, proof, 'declined')
+  const again = await world.payments.confirmTransaction(alice, proof, 'declined')
+  assert.equal(first.value.declineReason, 'bank_account_disabled')
+  assert.deepEqual(again, { value: first.value, replayed: true })
+})
+
+test('"did it happen?" waits for what is being written right now', async () => {
+  const [alice, bob] = [await world.rich(1_000n), await world.person()]
+  const { paid, told } = await whileLocked(alice, async () => {
+    const paid = world.pay(alice, bob, 10n, 'slow')
+    await delay(50)
+    const told = world.payments.findRequest(alice, 'slow')
+    await delay(50)
+    return { paid, told }
+  })
+  const { resource } = await told
+  assert.deepEqual(resource, { type: 'transaction', value: await paid })
+})
+
+test('a payment and an unlinking under one key, at once, never end in a bug', async () => {
+  for (let round = 0; round < 10; round++) {
+    const alice = await world.person()
+    const bank = await world.bank(alice)
+    const ask = {
+      from: { kind: 'bank', id: bank },
+      to: { kind: 'user', id: alice },
+      amount: money(100n),
+      note: null,
+      transactionDate: null,
+    } as const
+    const both = await Promise.allSettled([
+      world.payments.moveMoney(alice, ask, 'same'),
+      world.payments.unlinkBankAccount(alice, bank, 'same'),
+    ])
+    const done = both.filter(({ status }) => status === 'fulfilled')
+    assert.equal(done.length, 1, 'one request has the key, the other is refused')
+    const [refused] = both.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
+    refusal('idempotency_key_reused')(refused)
+  }
+})
+
+test('an expiry that comes early comes again', async () => {
+  const { alice, id } = await waitingPayment()
+  await world.pool.query(`delete from graphile_worker._private_jobs where key = $1`, [
+    `expire:${id}`,
+  ])
+  await expireVerification(world.parts, alice, id)
+  const { rows } = await world.pool.query(
+    `select 1 from graphile_worker.jobs where key = $1 and run_at > now() + interval '23 hours'`,
+    [`expire:${id}`],
+  )
+  assert.equal(rows.length, 1)
+})
+
+test('the sweep finds what lost its job', async () => {
+  const { alice, id } = await waitingPayment()
+  await world.pool.query(`delete from graphile_worker._private_jobs where key = $1`, [
+    `expire:${id}`,
+  ])
+  world.advance(DAY + 2n * HOUR)
+  await sweepWaiting(world.parts)
+  // The job is due by the house's clock; the queue goes by the database's.
+  await world.pool.query(`update graphile_worker._private_jobs set run_at = now() where key = $1`, [
+    `expire:${id}`,
+  ])
+  const ended = await world.until(async () => {
+    const found = await world.payments.findTransaction(alice, id)
+    return found.status === 'declined' && found
+  })
+  assert.equal(ended.declineReason, 'verification_expired')
+})
+
+test('who fails three payments with wrong codes gets no more codes that day', async () => {
+  const [alice, bob] = [await world.rich(900_000n), await world.person()]
+  for (let payments = 0; payments < 3; payments++) {
+    const { transactionId: id } = await world.pay(alice, bob, 60_000n)
+    const code = await world.codeFor(alice)
+    const guesses = Array.from({ length: 9 }, (_, digit) => String(digit).repeat(6))
+    for (const guess of guesses.filter((one) => one !== code).slice(0, 5)) {
+      await assert.rejects(world.payments.confirmTransaction(alice, { id, code: guess }, null))
+    }
+  }
+  await assert.rejects(world.pay(alice, bob, 60_000n), refusal('rate_limited'))
+  world.advance(DAY)
+  assert.equal((await world.pay(alice, bob, 60_000n)).status, 'waiting_for_verification')
+})
