@@ -42,7 +42,7 @@ export const problems: Readonly<Record<ErrorCode, Row>> = {
     sentence: 'This bank account does not need to be verified.',
   },
   bank_account_not_verified: {
-    status: 409,
+    status: 403,
     title: 'Bank account not verified',
     sentence: 'Please verify this bank account first.',
   },
@@ -193,7 +193,7 @@ export const problems: Readonly<Record<ErrorCode, Row>> = {
   request_unknown: {
     status: 404,
     title: 'No such request',
-    sentence: 'We never received this request.',
+    sentence: 'Nothing has happened under this key yet.',
   },
   route_unknown: { status: 404, title: 'No such route', sentence: 'There is nothing here.' },
   routing_number_invalid: {

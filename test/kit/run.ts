@@ -6,7 +6,7 @@ import { globalSetup, globalTeardown } from './global.ts'
 
 /** Test files at once. Each has a process, and they share the machine with one PostgreSQL. */
 const CONCURRENCY = 2
-const FILE_TIMEOUT_MS = 600_000
+const FILE_TIMEOUT_MS = 300_000
 
 // `run.ts [file…]` runs the files, or all there are, against one PostgreSQL, and ends with a list
 // of what was skipped: a test that did not run must not look like one that passed.
@@ -38,4 +38,5 @@ if (skipped.length > 0) {
   for (const test of skipped) console.log(`  ${test}`)
 }
 if (passed === 0) console.log('\nNo test ran.')
+console.log(`\n${passed} passed, ${failed} failed, ${skipped.length} skipped`)
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0

@@ -16,8 +16,7 @@ before(async () => {
   world = await startWorld()
 })
 after(async () => {
-  await world.assertBooks()
-  await world.close()
+  await world.end()
 })
 
 async function move(caller: UserId, from: Party, to: Party, cents: bigint) {

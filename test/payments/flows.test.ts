@@ -16,8 +16,7 @@ before(async () => {
   world = await startWorld()
 })
 after(async () => {
-  await world.assertBooks()
-  await world.close()
+  await world.end()
 })
 
 const whole = { start: null, end: null } as const

@@ -22,8 +22,7 @@ before(async () => {
   world = await startWorld({ limits: rules })
 })
 after(async () => {
-  await world.assertBooks()
-  await world.close()
+  await world.end()
 })
 
 const whole = { start: null, end: null } as const

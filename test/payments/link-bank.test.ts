@@ -11,8 +11,7 @@ before(async () => {
   world = await startWorld()
 })
 after(async () => {
-  await world.assertBooks()
-  await world.close()
+  await world.end()
 })
 
 /** The sandbox bank sends each id other amounts for this one. */
