@@ -7,40 +7,33 @@ import { chart } from '../src/ledger/chart.ts'
 import { openAccounts } from '../src/ledger/store.ts'
 import { after, DAY, HOUR, printTime, systemClock } from '../src/time.ts'
 
-/** Of ten cents each way, so that nobody comes near a limit. */
-const HISTORY_CENTS = 10
 const WEALTH_CENTS = 100_000
-const SIGNED_UP_BEFORE = 60n * DAY
-
-export type People = Readonly<{
-  /** Who pays over HTTP. They have a history. */
-  customers: readonly UserId[]
-  /** Whose wallets the ledger alone pays between. */
-  wallets: readonly UserId[]
-}>
+/** So little that nobody comes near a limit by their past. */
+const PAST_CENTS = 10
+const SIGNED_UP_BEFORE = 100n * DAY
 
 /**
- * Fills empty books with rich users and their past, by set-based statements: posting a million
- * entries would take longer than measuring. The audit holds for them as for any others.
- *
- * @param entries of the customers' past, about.
+ * Fills empty books with users who have money, by set-based statements: to post all that, and what
+ * `fillPast` writes, would take longer than to measure. The audit holds for it as for any books.
  */
-export async function fillBooks(
-  pool: Pool,
-  ask: Readonly<{ customers: number; wallets: number; entries: number }>,
-): Promise<People> {
+export async function fillPeople(pool: Pool, count: number): Promise<readonly UserId[]> {
+  const people = Array.from({ length: count }, () => newId('user'))
   const now = systemClock.now()
-  const past = (span: bigint): string => printTime(after(now, -span))
-  const customers = Array.from({ length: ask.customers }, () => newId('user'))
-  const wallets = Array.from({ length: ask.wallets }, () => newId('user'))
   await openAccounts(pool, Object.values(chart), after(now, -SIGNED_UP_BEFORE))
-  const everyone = uuidArray([...customers, ...wallets])
-  await pool.query(await sql('people'), [everyone, WEALTH_CENTS, past(SIGNED_UP_BEFORE - HOUR)])
-  const hours = Math.floor(ask.entries / ask.customers)
-  const began = past(BigInt(hours + 1) * HOUR)
-  await pool.query(await sql('history'), [uuidArray(customers), hours, HISTORY_CENTS, began])
-  await pool.query('vacuum analyze')
-  return { customers, wallets }
+  const came = printTime(after(now, HOUR - SIGNED_UP_BEFORE))
+  await pool.query(await sql('people'), [uuidArray(people), WEALTH_CENTS, came])
+  return people
+}
+
+/** Gives an even number of them a past of about so many entries altogether. */
+export async function fillPast(
+  pool: Pool,
+  people: readonly UserId[],
+  entries: number,
+): Promise<void> {
+  const hours = Math.floor(entries / people.length)
+  const began = printTime(after(systemClock.now(), -BigInt(hours + 1) * HOUR))
+  await pool.query(await sql('past'), [uuidArray(people), hours, PAST_CENTS, began])
 }
 
 async function sql(name: string): Promise<string> {

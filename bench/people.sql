@@ -1,7 +1,8 @@
 -- Users with both contacts proven, each with the same money, which came in from a bank a month ago.
+-- That bank account is unlinked, and its number erased.
 -- $1 their ids, $2 cents for each, $3 when the first came. The chart of accounts stands at zero.
 with person as materialized (
-  select id, n, 'bench' || n as handle,
+  select id, n, 'bench' || n as handle, uuidv7($3::timestamptz - now()) as bank_account_id,
          $3::timestamptz + n * interval '10 microseconds' as asked_at,
          $3::timestamptz + n * interval '10 microseconds' + interval '1 microsecond' as settled_at,
          uuidv7($3::timestamptz - now()) as transaction_id
@@ -19,10 +20,20 @@ name_row as (
   select value, id
   from person, unnest(array[handle, handle || '@example.com', '+1' || (2000000000 + n)]) as value
 ),
+bank_account_row as (
+  insert into bank_account (user_id, bank_account_id, bank_name, routing_number, account_type,
+                            seal_key, number_digest, last_four, status, micro_entries_of,
+                            created_at, disabled_at)
+  select id, bank_account_id, 'Sandbox Bank', '222222226', 'checking', 'erased',
+         sha256(bank_account_id::text::bytea), '0000', 'disabled', bank_account_id, asked_at,
+         settled_at
+  from person
+),
 transaction_row as (
-  insert into transaction (transaction_id, payer_id, payee_id, kind, amount, status, created_at,
-                           posted_at)
-  select transaction_id, id, id, 2, $2::bigint, 1, asked_at, settled_at from person
+  insert into transaction (transaction_id, payer_id, payee_id, bank_account_id, kind, amount,
+                           status, created_at, posted_at)
+  select transaction_id, id, id, bank_account_id, 2, $2::bigint, 1, asked_at, settled_at
+  from person
 ),
 line as (
   -- asked: the wallet is marked, and the money is on its way

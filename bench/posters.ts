@@ -16,12 +16,15 @@ import { answerParent } from './child.ts'
 import { closedLoop } from './samples.ts'
 import type { Sample } from './samples.ts'
 
+/** `alone`: two entries and no more. `riding`: with the payment's rows, its key, its limits. */
+export type How = 'alone' | 'riding'
+
 export type Posters = Readonly<{
-  setup: Readonly<{ url: string; wallets: readonly UserId[] }>
+  /** Two books with as many users in each. */
+  setup: Readonly<Record<How, Readonly<{ url: string; people: readonly UserId[] }>>>
   ask: Readonly<{
-    /** `alone`: two entries and no more. `riding`: with the payment's rows, its key, its limits. */
-    post: 'alone' | 'riding'
-    /** Between so many of the wallets. */
+    post: How
+    /** Between so many of them. */
     among: number
     callers: number
     ms: number
@@ -35,27 +38,27 @@ const nobody: Passengers<null, never> = {
 }
 
 /** Random payments straight into the ledger, without people, HTTP or JSON around it. */
-answerParent<Posters>(({ url, wallets }) => {
+answerParent<Posters>((books) => {
   const config = readConfig({})
-  const connect = async () =>
-    await connectLedger({
-      url,
-      statementTimeoutMs: config.statementTimeoutMs,
-      lockTimeoutMs: config.statementTimeoutMs,
-      applicationName: 'bench posters',
-    })
-  const parts = { connect, clock: systemClock, lanes: config.ledgerConnections }
-  const alone = createLedger({ ...parts, passengers: nobody })
-  const riding = createLedger({ ...parts, passengers: createPassengers(config.limits) })
+  const partsFor = ({ url }: Posters['setup'][How]) => ({
+    connect: async () =>
+      await connectLedger({
+        url,
+        statementTimeoutMs: config.statementTimeoutMs,
+        lockTimeoutMs: config.statementTimeoutMs,
+        applicationName: 'bench posters',
+      }),
+    clock: systemClock,
+    lanes: config.ledgerConnections,
+  })
+  const alone = createLedger({ ...partsFor(books.alone), passengers: nobody })
+  const passengers = createPassengers(config.limits)
+  const riding = createLedger({ ...partsFor(books.riding), passengers })
 
   const post = {
-    alone: async (among: number) => {
-      const [payer, payee] = twoOf(wallets, among)
-      return await alone.post(bare(payer, payee))
-    },
+    alone: async (among: number) => await alone.post(bare(...twoOf(books.alone.people, among))),
     riding: async (among: number) => {
-      const [payer, payee] = twoOf(wallets, among)
-      return await riding.post(payment(payer, payee))
+      return await riding.post(payment(...twoOf(books.riding.people, among)))
     },
   }
   return Promise.resolve({
@@ -73,7 +76,7 @@ answerParent<Posters>(({ url, wallets }) => {
 const CENT = 1n
 const amount = money(CENT)
 
-/** Kind 5 is money that no user asked for, so the audit looks for no transaction of theirs. */
+/** Nothing of it shows to people, so nothing counts as sent. */
 function bare(payer: UserId, payee: UserId): Ride<null> {
   const [from, to] = [walletOf(payer), walletOf(payee)]
   const change = { opens: false, note: null }
@@ -82,7 +85,7 @@ function bare(payer: UserId, payee: UserId): Ride<null> {
     { account: to, other: from, change: { amount }, ...change },
   ]
   const transaction = newId('txn')
-  const movement = { transaction, kind: 'micro_entries', lines, ifDeclined: [] } as const
+  const movement = { transaction, kind: 'payment', lines, ifDeclined: [] } as const
   return { movement, tokens: [], passenger: null }
 }
 
@@ -105,8 +108,8 @@ function payment(payer: UserId, payee: UserId): Ride<Passenger> {
   }
 }
 
-function twoOf(wallets: readonly UserId[], among: number): [UserId, UserId] {
+function twoOf(people: readonly UserId[], among: number): [UserId, UserId] {
   const first = randomInt(among)
   const second = (first + 1 + randomInt(among - 1)) % among
-  return [wallets[first] as UserId, wallets[second] as UserId]
+  return [people[first] as UserId, people[second] as UserId]
 }

@@ -7,15 +7,20 @@ import type { Measured, Phase } from './measure.ts'
 import { names } from './phases.ts'
 import { median } from './samples.ts'
 
+/** By the names of the phases. */
+export type Round = ReadonlyMap<string, Measured>
+
 export type Results = Readonly<{
   phases: readonly Pick<Phase, 'name' | 'unit'>[]
-  /** By the names of the phases. */
-  rounds: readonly ReadonlyMap<string, Measured>[]
+  rounds: readonly Round[]
   /** Its version; null when there was none to compare with. */
   pgbench: string | null
   postgres: string
   peakBytes: number
-  entries: Readonly<{ before: number; after: number }>
+  /** Processes that wanted to run in the minute before. Above zero, others slowed this run down. */
+  loadBefore: number
+  entriesBefore: number
+  entriesAfter: number
   findings: readonly Finding[]
 }>
 
@@ -45,7 +50,7 @@ export function judge(results: Results): readonly Judgement[] {
     },
     {
       bar: 'audit of all that was done',
-      found: broken.length === 0 ? `${results.findings.length} invariants hold` : list(broken),
+      found: broken.length === 0 ? `all ${results.findings.length} checks hold` : list(broken),
       holds: results.findings.length > 0 && broken.length === 0,
     },
   ]
@@ -139,21 +144,23 @@ the ledger (its own, or the whole server), of PostgreSQL, and of the clients tha
 "bytes" is what tables and indexes grow by for each payment, "log bytes" what goes to PostgreSQL's log
 of changes. Everything, pgbench and clients included, shares the processors of this one machine.
 
-The ledger alone writes two entries for each payment. With the rows of payments it also writes the
-transaction and its request, finds replays, and holds limits: what the server does, without HTTP.
-Over HTTP pay 2,000 customers with an access token each, whose signature is checked once a minute,
-an Idempotency-Key for each payment, validation and limits on. Only requests per caller are unbounded.`
+The ledger alone writes two entries for each payment, in books of its own. With the rows of payments
+it also writes the transaction and its request, finds replays, and holds limits: what the server does,
+without HTTP. Over HTTP, sixteen customers pay behind each connection, each with an access token, whose
+signature is checked once a minute, and an Idempotency-Key for each payment; validation and limits are
+on. Only the number of requests per caller is not bounded.`
 
-async function describeRun({ rounds, pgbench, postgres, entries }: Results): Promise<string> {
+async function describeRun(results: Results): Promise<string> {
+  const { rounds, pgbench, postgres, loadBefore, entriesBefore, entriesAfter } = results
   const [processor] = os.cpus()
   const command = ['npm run bench', ...process.argv.slice(2)].join(' -- ')
   const memory = Math.round(os.totalmem() / 1_024 ** 3)
   return [
-    `- Machine: ${os.cpus().length} x ${processor?.model.trim()}, ${memory} GiB, ${os.type()} ${os.release()}`,
+    `- Machine: ${os.cpus().length} x ${processor?.model.trim()}, ${memory} GiB, ${os.type()} ${os.release()}, load ${loadBefore.toFixed(1)} before the run`,
     `- Commit: ${await commit()}`,
     `- Command: \`${command}\`, ${new Date().toISOString().slice(0, 10)}`,
     `- Node ${process.versions.node}, PostgreSQL ${postgres}, ${pgbench ?? 'NO PGBENCH: nothing to compare with'}`,
-    `- ${rounds.length} rounds; ${count(entries.before)} entries in the books before, ${count(entries.after)} after`,
+    `- ${rounds.length} rounds; ${count(entriesBefore)} entries in the books before, ${count(entriesAfter)} after`,
   ].join('\n')
 }
 

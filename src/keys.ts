@@ -1,5 +1,5 @@
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
-import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises'
+import { link, mkdir, open, readFile, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Config } from './config.ts'
 import { StartRefused } from './errors.ts'
@@ -65,7 +65,8 @@ async function ensureDevelopmentKeys(dataDir: string): Promise<string> {
   const path = join(dataDir, DEVELOPMENT_FILE)
   await mkdir(dirname(path), { recursive: true })
   const draft = `${path}.${randomUUID()}`
-  await writeFile(draft, `${JSON.stringify(newDevelopmentKeys(), null, 2)}\n`, { mode: 0o600 })
+  const text = `${JSON.stringify(newDevelopmentKeys(), null, 2)}\n`
+  await writeFile(draft, text, { mode: 0o600, flush: true })
   try {
     // Only the first of two starters can create it, and both then read the same keys.
     await link(draft, path)
@@ -74,7 +75,18 @@ async function ensureDevelopmentKeys(dataDir: string): Promise<string> {
   } finally {
     await unlink(draft)
   }
+  // What they seal is on disk once it is committed: they must be there first, under their name.
+  await flushDirectory(dirname(path))
   return path
+}
+
+async function flushDirectory(path: string): Promise<void> {
+  const directory = await open(path)
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
 }
 
 function newDevelopmentKeys(): KeyFile {

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 declare const unit: unique symbol
 
 /** Microseconds since 1970-01-01T00:00:00Z: what PostgreSQL's timestamptz holds, exactly. */
@@ -21,8 +23,15 @@ export function after(start: Micros, span: bigint): Micros {
   return (start + span) as Micros
 }
 
-export function fromDate(date: Date): Micros {
-  return (BigInt(date.getTime()) * MILLISECOND) as Micros
+/** Waits for work, but not longer than that. What comes of it later is not heard any more. */
+export async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const timeUp = new AbortController()
+  const alarm = sleep(ms, undefined, { signal: timeUp.signal }).catch(() => undefined)
+  try {
+    await Promise.race([work, alarm])
+  } finally {
+    timeUp.abort()
+  }
 }
 
 /** For libraries that take a Date: whole milliseconds, rounded down, before 1970 as well. */

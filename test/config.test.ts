@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, open, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -112,6 +112,16 @@ test('development makes its keys once, and only its owner reads them', async () 
   for (const keys of starters) assert.deepEqual(keys, first)
   assert.deepEqual(await loadKeys(config), first)
   assert.equal((await stat(join(config.dataDir, 'keys.json'))).mode & 0o777, 0o600)
+})
+
+test('the keys of development are on disk before anything is sealed with them', async (t) => {
+  const dataDir = join(dir, 'flushed')
+  const probe = await open(dir)
+  const flushes = t.mock.method(Object.getPrototypeOf(probe) as typeof probe, 'sync')
+  await probe.close()
+  await loadKeys(readConfig({ DATA_DIR: dataDir }))
+  assert.equal(flushes.mock.callCount(), 2, 'the file, and the directory that names it')
+  assert.deepEqual(await readdir(dataDir), ['keys.json'])
 })
 
 test('production refuses keys that a development start made', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { after, DAY, fromDate, parseTime, printTime, systemClock, toDate } from '../src/time.ts'
+import { after, DAY, parseTime, printTime, systemClock, toDate } from '../src/time.ts'
 import type { Micros } from '../src/time.ts'
 
 const first = parseTime('0001-01-01T00:00:00Z') as Micros
@@ -99,7 +99,7 @@ for (const text of none) {
 test('a Date is whole milliseconds, rounded down on both sides of 1970', () => {
   assert.equal(toDate(1_999n as Micros).getTime(), 1)
   assert.equal(toDate(-1n as Micros).getTime(), -1)
-  assert.equal(fromDate(toDate(-1_500n as Micros)), -2_000n)
+  assert.equal(toDate(-1_500n as Micros).getTime(), -2)
 })
 
 test('the clock of the machine tells microseconds', () => {

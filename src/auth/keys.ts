@@ -1,15 +1,6 @@
 import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-
-/** A private key for ES256 as a JSON Web Key. @see RFC 7517; RFC 7518 section 6.2 */
-export type PrivateJwk = Readonly<{
-  kty: string
-  crv?: string
-  x?: string
-  y?: string
-  d?: string
-  kid?: string
-}>
+import type { TokenJwk } from '../keys.ts'
 
 export type PublicJwk = Readonly<{
   kty: 'EC'
@@ -36,7 +27,7 @@ export type TokenKeys = Readonly<{
  *
  * @throws Error naming the key by its place, never by its content.
  */
-export function readTokenKeys(jwks: readonly PrivateJwk[]): TokenKeys {
+export function readTokenKeys(jwks: readonly TokenJwk[]): TokenKeys {
   const keys = jwks.map((jwk, place) => readKey(jwk, `token key ${place + 1}`))
   const [first] = keys
   if (!first) throw new Error('There is no token key')
@@ -50,7 +41,7 @@ export function readTokenKeys(jwks: readonly PrivateJwk[]): TokenKeys {
   }
 }
 
-function readKey(jwk: PrivateJwk, name: string) {
+function readKey(jwk: TokenJwk, name: string) {
   const { kty, crv, x, y, d, kid } = jwk
   if (kty !== 'EC' || crv !== 'P-256' || !x || !y || !d || !kid) {
     throw new Error(`The ${name} is not a private EC key on P-256 with a kid`)

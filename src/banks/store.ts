@@ -16,20 +16,34 @@ const columns = `
   status, created_at as "createdAt", disabled_at as "disabledAt"`
 
 export type NewBankAccount = Omit<BankAccount, 'status' | 'disabledAt'> &
-  Readonly<{ sealed: Sealed; numberDigest: Uint8Array; wrongAnswers: number }>
+  Readonly<{
+    sealed: Sealed
+    numberDigest: Uint8Array
+    microEntries: Sent
+    wrongAnswers: number
+  }>
+
+/** `of` is the link that micro-entries are sent for; `amounts` are ascending, null until sent. */
+export type Sent = Readonly<{ of: BankAccountId; amounts: readonly number[] | null }>
 
 /** Lets one link of a user happen at a time, until the transaction ends. */
 export async function lockLinks(tx: Queryable, userId: UserId): Promise<void> {
   await tx.query('select pg_advisory_xact_lock($1::int, hashtext($2))', [LINKS_LOCK, userId])
 }
 
-export async function activeCount(tx: Queryable, userId: UserId): Promise<number> {
-  const { rows } = await tx.query<{ active: number }>(
-    `select count(*)::int as active from bank_account
-     where user_id = $1 and status <> 'disabled'`,
-    [userId],
+/** How many are linked now, and how many were linked since a time, the unlinked ones too. */
+export async function countLinks(
+  tx: Queryable,
+  userId: UserId,
+  since: Micros,
+): Promise<{ active: number; recent: number }> {
+  const { rows } = await tx.query<{ active: number; recent: number }>(
+    `select count(*) filter (where status <> 'disabled')::int as active,
+       count(*) filter (where created_at > $2)::int as recent
+     from bank_account where user_id = $1`,
+    [userId, printTime(since)],
   )
-  return rows[0]?.active ?? 0
+  return only(rows)
 }
 
 /** Wrong answers that this user's unlinked links of a number carry on to the next one. */
@@ -47,25 +61,45 @@ export async function wrongAnswers(
   return rows[0]?.wrong ?? 0
 }
 
+/** What this user's latest link of a number after a time was sent; null when there was none. */
+export async function sentBefore(
+  tx: Queryable,
+  userId: UserId,
+  numberDigest: Uint8Array,
+  since: Micros,
+): Promise<Sent | null> {
+  const { rows } = await tx.query<Sent>(
+    `select bank_account_id as "of", micro_amounts_cents as amounts from bank_account
+     where user_id = $1 and number_digest = $2 and created_at > $3
+       and micro_entries_of = bank_account_id
+     order by created_at desc
+     limit 1`,
+    [userId, numberDigest, printTime(since)],
+  )
+  return rows[0] ?? null
+}
+
 /** @throws AppError `bank_account_duplicate`. */
 export async function insertBankAccount(
   tx: Queryable,
   account: NewBankAccount,
 ): Promise<BankAccount> {
   const { userId, bankAccountId, bankName, bankPhoneNumber, bankEmail, sealed } = account
-  const { routingNumber, accountType, numberDigest, lastFour, wrongAnswers, createdAt } = account
+  const { routingNumber, accountType, numberDigest, lastFour, microEntries, createdAt } = account
   const values = [userId, bankAccountId, bankName, bankPhoneNumber, bankEmail]
   values.push(routingNumber, accountType)
-  const secrets = [sealed.bytes, sealed.keyId, numberDigest, lastFour, wrongAnswers]
+  const secrets = [sealed.bytes, sealed.keyId, numberDigest, lastFour]
+  const proof = [microEntries.of, microEntries.amounts, account.wrongAnswers]
   try {
     const { rows } = await tx.query<BankAccount>(
       `insert into bank_account (
          user_id, bank_account_id, bank_name, bank_phone_number, bank_email, routing_number,
-         account_type, sealed_number, seal_key, number_digest, last_four, micro_attempts,
-         created_at, status)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'pending_verification')
+         account_type, sealed_number, seal_key, number_digest, last_four, micro_entries_of,
+         micro_amounts_cents, micro_attempts, created_at, status)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+         'pending_verification')
        returning ${columns}`,
-      [...values, ...secrets, printTime(createdAt)],
+      [...values, ...secrets, ...proof, printTime(createdAt)],
     )
     return only(rows)
   } catch (error) {
@@ -223,7 +257,7 @@ export async function eraseNumbers(db: Queryable, until: Micros, limit: number):
   return rowCount ?? 0
 }
 
-/** @returns Whether there were none yet. */
+/** For a link and the later ones that wait for its amounts. @returns Whether there were any. */
 export async function writeMicroEntries(
   tx: Queryable,
   userId: UserId,
@@ -232,10 +266,10 @@ export async function writeMicroEntries(
 ): Promise<boolean> {
   const { rowCount } = await tx.query(
     `update bank_account set micro_amounts_cents = $3
-     where user_id = $1 and bank_account_id = $2 and micro_amounts_cents is null`,
+     where user_id = $1 and micro_entries_of = $2 and micro_amounts_cents is null`,
     [userId, bankAccountId, ascending],
   )
-  return rowCount === 1
+  return rowCount !== 0
 }
 
 export type MicroEntries = Readonly<{

@@ -22,10 +22,12 @@ export type MicroVerdict =
 
 /**
  * Keeps the amounts that the rail has sent, also for a bank account that was unlinked meanwhile:
- * the money did go. The same amounts again change nothing.
+ * the money did go. Later links of the same number that wait for them get them too. The same
+ * amounts again change nothing.
  *
  * @returns Whether they were written now, and not by an earlier run.
- * @throws Error for an unknown bank account, and when other amounts are kept already.
+ * @throws Error for an unknown bank account, and when other amounts are kept already: the
+ * transaction must fail.
  */
 export async function recordMicroEntries(
   tx: Queryable,
@@ -33,9 +35,9 @@ export async function recordMicroEntries(
   bankAccountId: BankAccountId,
   amounts: MicroAmounts,
 ): Promise<boolean> {
-  if (await writeMicroEntries(tx, userId, bankAccountId, ascending(amounts))) return true
+  const written = await writeMicroEntries(tx, userId, bankAccountId, ascending(amounts))
   const kept = await readMicroEntries(tx, userId, bankAccountId)
-  if (kept?.amounts?.join() === ascending(amounts).join()) return false
+  if (kept?.amounts?.join() === ascending(amounts).join()) return written
   throw new Error(`micro-entries of bank account ${bankAccountId} do not match what is kept`)
 }
 

@@ -1,7 +1,6 @@
 import { DirectoryInUse } from '../db/embedded/claim.ts'
 import { findEmbedded, startEmbedded } from '../db/embedded.ts'
 import type { Config } from '../config.ts'
-import { guardDatabase } from '../db/guard.ts'
 import { migrate, readMigrations } from '../db/migrate.ts'
 import { openPool, type Pool } from '../db/pool.ts'
 import { StartRefused } from '../errors.ts'
@@ -54,22 +53,35 @@ export function sharedPool(config: Config, url: string): Pool {
  * @returns the names of the migrations that were missing.
  */
 export async function prepareDatabase(pool: Pool, url: string): Promise<readonly string[]> {
-  await guardDatabase(pool)
   const migrations = await readMigrations()
+  // Before the pool is used: to a breaking migration its connections would be those of a server.
   const names = await migrate({ url, migrations, alongside: migrateQueue })
   await openAccounts(pool, Object.values(chart), systemClock.now())
   return names
 }
 
-/** @throws StartRefused when migrations are missing. */
+/** @throws StartRefused when migrations are missing, or a breaking one came from later code. */
 export async function requireMigrated(pool: Pool): Promise<void> {
   const { rows } = await pool.query<{ table: string | null }>(
     `select to_regclass('migration')::text as "table"`,
   )
-  const applied = rows[0]?.table
-    ? await pool.query<{ n: number }>('select count(*)::int as n from migration')
-    : null
   const migrations = await readMigrations()
-  if ((applied?.rows[0]?.n ?? 0) >= migrations.length) return
-  throw new StartRefused('The database is not up to date: run `farthing migrate` first.')
+  const found = rows[0]?.table
+    ? await pool.query<{ applied: number; breaking: string | null }>(
+        `select count(*)::int as applied,
+                min(name) filter (where number > $1 and kind = 'breaking') as breaking
+         from migration`,
+        [migrations.length],
+      )
+    : null
+  const { applied = 0, breaking = null } = found?.rows[0] ?? {}
+  if (applied < migrations.length) {
+    throw new StartRefused('The database is not up to date: run `farthing migrate` first.')
+  }
+  if (breaking !== null) {
+    throw new StartRefused(
+      `The database is newer than this code can work with: it has migration ${breaking}. ` +
+        'Start the version of the code that made it, or a later one.',
+    )
+  }
 }

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { Client } from 'pg'
 import { StartRefused } from '../errors.ts'
-import { toAppError } from './errors.ts'
+import { isLockTimeout, toAppError } from './errors.ts'
+import { guardDatabase } from './guard.ts'
 
 export type Migration = Readonly<{
   number: number
@@ -20,10 +21,17 @@ export type MigrateOptions = Readonly<{
   alongside: (url: string) => Promise<void>
 }>
 
+const MIGRATOR = 'farthing migrate'
 /** Any number that no other program on the same database uses for its advisory lock. */
 const LOCK = 4_637_196_402
 /** How long a starter waits while another one migrates. */
-const LOCK_TIMEOUT = '10min'
+const TURN_TIMEOUT = '10min'
+/**
+ * How long a statement of a migration waits for a table. Whoever comes to the table meanwhile
+ * waits behind it, so this is how long a migration may hold a running server up. One that must wait
+ * longer says so with `set local lock_timeout`.
+ */
+const TABLE_TIMEOUT = '2s'
 
 const directory = new URL('migrations/', import.meta.url)
 
@@ -43,18 +51,20 @@ export async function readMigrations(folder: URL = directory): Promise<readonly 
 }
 
 /**
- * Brings the database up to date: each migration in a transaction of its own, once, however many
+ * Brings a database that is safe for money up to date: each migration in a transaction of its own, once, however many
  * starters come at the same time.
  *
  * @returns the names of those that were missing.
- * @throws StartRefused when the database was migrated by other code than this.
+ * @throws StartRefused when `guardDatabase` does; when the database was migrated by other code than this; when a migration is
+ * breaking and servers are connected; when one waits too long for a table.
  * @throws AppError `database_unavailable`
  */
 export async function migrate(options: MigrateOptions): Promise<readonly string[]> {
-  const client = new Client({ connectionString: options.url, application_name: 'farthing migrate' })
+  const client = new Client({ connectionString: options.url, application_name: MIGRATOR })
   client.on('error', () => undefined) // told by the query that meets it
   try {
     await client.connect()
+    await guardDatabase({ query: async (text) => await client.query(text) })
     return await withLock(client, async () => {
       const names = await applyMissing(client, options.migrations)
       await options.alongside(options.url)
@@ -68,9 +78,9 @@ export async function migrate(options: MigrateOptions): Promise<readonly string[
 }
 
 async function withLock<T>(client: Client, work: () => Promise<T>): Promise<T> {
-  await client.query(`set lock_timeout = '${LOCK_TIMEOUT}'`)
+  await client.query(`set lock_timeout = '${TURN_TIMEOUT}'`)
   await client.query(`select pg_advisory_lock(${LOCK})`)
-  await client.query('reset lock_timeout')
+  await client.query(`set lock_timeout = '${TABLE_TIMEOUT}'`)
   // The end of the session releases it.
   return await work()
 }
@@ -80,6 +90,7 @@ async function applyMissing(client: Client, migrations: readonly Migration[]): P
     `create table if not exists migration (
        number     int         not null,
        name       text        not null,
+       kind       text        not null,
        sha256     text        not null,
        applied_at timestamptz not null default now(),
        constraint migration_pkey primary key (number)
@@ -90,21 +101,48 @@ async function applyMissing(client: Client, migrations: readonly Migration[]): P
   )
   refuseForeign(applied.rows, migrations)
   const missing = migrations.slice(applied.rows.length)
+  if (applied.rows.length > 0) await refuseBreaking(client, missing)
   for (const migration of missing) await apply(client, migration)
   return missing.map(({ name }) => name)
 }
 
-async function apply(client: Client, { number, name, sha256, text }: Migration): Promise<void> {
-  await client.query('begin')
+/** Servers of the last version would go on with tables that are not theirs any more. */
+async function refuseBreaking(client: Client, missing: readonly Migration[]): Promise<void> {
+  const breaking = missing.find(({ kind }) => kind === 'breaking')
+  if (!breaking) return
+  const { rows } = await client.query<{ name: string }>(
+    `select distinct application_name as name from pg_stat_activity
+     where datname = current_database() and application_name like 'farthing%'
+       and application_name <> $1
+     order by 1`,
+    [MIGRATOR],
+  )
+  if (rows.length === 0) return
+  throw new StartRefused(
+    `Migration ${breaking.name} is breaking, and servers of Farthing are still connected ` +
+      `(${rows.map(({ name }) => name).join(', ')}). Stop them all, and migrate again.`,
+  )
+}
+
+async function apply(client: Client, migration: Migration): Promise<void> {
+  const { number, name, kind, sha256, text } = migration
+  // Set for each anew: one that sets it for the session must not decide for those behind it.
+  await client.query(`begin; set local lock_timeout = '${TABLE_TIMEOUT}'`)
   try {
     await client.query(text)
-    await client.query('insert into migration (number, name, sha256) values ($1, $2, $3)', [
-      number,
-      name,
-      sha256,
-    ])
+    await client.query(
+      'insert into migration (number, name, kind, sha256) values ($1, $2, $3, $4)',
+      [number, name, kind, sha256],
+    )
     await client.query('commit')
   } catch (cause) {
+    if (isLockTimeout(cause)) {
+      throw new StartRefused(
+        `Migration ${name} waited too long for a table that others use; nothing of it stays. ` +
+          'Migrate again when they are done.',
+        { cause },
+      )
+    }
     // The session ends with this error, and the transaction with it.
     throw new Error(`Migration ${name} failed; nothing of it stays`, { cause })
   }

@@ -1,9 +1,10 @@
 import { channel } from 'node:diagnostics_channel'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, Pool as PgPool } from 'pg'
 import type { ClientBase, ClientConfig, QueryResult, QueryResultRow } from 'pg'
 import { AppError } from '../errors.ts'
+import { within } from '../time.ts'
 import { toAppError } from './errors.ts'
+import { requireDurable } from './guard.ts'
 import type { Queryable, Statement } from './query.ts'
 import { columnTypes } from './types.ts'
 
@@ -138,7 +139,7 @@ export type LedgerConnectionOptions = Readonly<{
  * other's answer leave in one packet. A statement that fails does not stop the ones behind it,
  * except that inside a transaction they fail too.
  *
- * @throws AppError `database_unavailable`
+ * @throws AppError `database_unavailable`, also by a server that may forget what it has committed.
  */
 export async function connectLedger(options: LedgerConnectionOptions): Promise<LedgerConnection> {
   const client = new Client({ ...clientConfig(options), pipeline: true })
@@ -154,6 +155,7 @@ export async function connectLedger(options: LedgerConnectionOptions): Promise<L
   try {
     await named(client.connect())
     await named(prepareSession(client, options.statementTimeoutMs, options.lockTimeoutMs))
+    await requireDurable({ query: queryOn(client) })
   } catch (error) {
     client.connection.stream.destroy()
     throw error
@@ -236,14 +238,6 @@ function countWarnings(client: ClientBase): () => number {
     if (notice.severity === 'WARNING') count += 1
   })
   return () => count
-}
-
-/** Waits for work, but not longer than that. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  const timeUp = new AbortController()
-  const alarm = sleep(ms, undefined, { signal: timeUp.signal }).catch(() => undefined)
-  await Promise.race([work, alarm])
-  timeUp.abort()
 }
 
 function reportLoss(error: Error): void {

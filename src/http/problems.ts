@@ -28,7 +28,7 @@ export const problems: Readonly<Record<ErrorCode, Row>> = {
   bank_account_limit: {
     status: 422,
     title: 'Too many bank accounts',
-    sentence: 'You have linked as many bank accounts as you can. Unlink one first.',
+    sentence: 'You have linked too many bank accounts. Unlink one, or try again tomorrow.',
   },
   bank_account_locked: {
     status: 409,

@@ -118,9 +118,11 @@ export const ChangeUserBody = Type.Partial(
     phoneNumber,
     debitCardId: Type.Unsafe<string | null>({
       type: ['string', 'null'],
-      // A text that looks like a card number is refused, so that none is ever stored.
-      pattern: '^(?![0-9]{12,19}$)[A-Za-z0-9_-]{1,64}$',
-      description: 'The id of a card at a card vault, never a card number. null removes it.',
+      // No run of 12 digits, however it is grouped or prefixed: card numbers have 12 to 19
+      // (ISO/IEC 7812-1). Not all the digits of the text are counted, for a hexadecimal id has many.
+      pattern: '^(?!.*[0-9](?:[_-]*[0-9]){11})[A-Za-z0-9_-]{1,64}$',
+      description:
+        'The id of a card at a card vault, never a card number: 12 digits in a row are refused. null removes it.',
       examples: ['card_8f2e6c'],
     }),
     ...link,

@@ -45,6 +45,11 @@ export function parseId<K extends IdKind>(kind: K, text: string): Ids[K] | null 
   if (text.length !== kind.length + 33 || !text.startsWith(`${kind}_`)) return null
   const hex = text.slice(kind.length + 1)
   if (!/^[0-9a-f]{32}$/.test(hex)) return null
+  return uuidText(hex) as Ids[K]
+}
+
+/** The canonical text of a UUID from its 32 hexadecimal digits; what stands behind is left off. */
+export function uuidText(hex: string): string {
   const groups = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20)]
-  return `${groups.join('-')}-${hex.slice(20)}` as Ids[K]
+  return `${groups.join('-')}-${hex.slice(20, 32)}`
 }

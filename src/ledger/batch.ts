@@ -1,57 +1,69 @@
-import assert from 'node:assert/strict'
+import { isLockTimeout } from '../db/errors.ts'
 import type { Queryable } from '../db/query.ts'
 import type { Micros } from '../time.ts'
 import type { Account, AccountId, Accounts, Entry } from './account.ts'
+import { createOutbox } from './outbox.ts'
+import type { Sending } from './outbox.ts'
 import type { Passengers, Ride, Settled } from './passengers.ts'
 import { post } from './post.ts'
 import type { Verdict } from './post.ts'
 import * as store from './store.ts'
 
-/** A batch that is decided and written, but not committed. */
-export type Written<R> = Readonly<{ verdicts: readonly Verdict<R>[]; mark: Entry | null }>
-
 /**
- * Everything of a batch but its commit, in three round trips: lock and look, decide, write.
- * The statements of a round trip are sent together and answered in order.
+ * A batch that is decided, and what makes it true: nothing of it has been sent.
  *
  * `mark` is one of its entries: as the batch is one transaction, that entry is there for good if
- * and only if the whole batch is. Null when nothing was written.
+ * and only if the whole batch is. Null when there is nothing to write.
  */
-export async function writeBatch<P, R>(
+export type Decided<R> = Readonly<{
+  verdicts: readonly Verdict<R>[]
+  mark: Entry | null
+  writes: readonly Sending[]
+}>
+
+/**
+ * Begins a transaction, locks the accounts of a batch and decides it, in one round trip: the
+ * statements are sent together and answered in order.
+ *
+ * @param lockMs How long it waits for each row that someone else has locked.
+ * @throws AccountsLocked when that was a row of an account.
+ */
+export async function decideBatch<P, R>(
   tx: Queryable,
   passengers: Passengers<P, R>,
   rides: readonly Ride<P>[],
   now: Micros,
-): Promise<Written<R>> {
+  lockMs: number,
+): Promise<Decided<R>> {
   const [, before, look] = await Promise.all([
-    tx.query('begin isolation level read committed'),
-    store.lockAccounts(tx, accountsOf(rides)),
+    tx.query(`begin isolation level read committed; set local lock_timeout = ${lockMs}`),
+    store.lockAccounts(tx, accountsOf(rides)).catch(asAccountsLocked),
     passengers.look(tx, rides),
   ])
   const admit = await look(before, now)
-  const { after, verdicts } = post(
-    before,
-    rides.map((ride) => ride.movement),
-    now,
-    admit,
-  )
+  const movements = rides.map((ride) => ride.movement)
+  const { after, verdicts } = post(before, movements, now, admit)
   const entries = verdicts.flatMap((verdict) => (verdict.outcome === 'void' ? [] : verdict.entries))
-  const mark = entries[0]
-  if (!mark) return { verdicts, mark: null }
+  const [mark] = entries
+  if (!mark) return { verdicts, mark: null, writes: [] }
 
-  const changed = changedAccounts(before, after)
+  const outbox = createOutbox()
   const settled = rides.map((ride, index): Settled<P, R> => {
     return { ride, verdict: verdicts[index] as Verdict<R> }
   })
-  const [written, appended] = await Promise.all([
-    store.writeAccounts(tx, before, changed),
-    store.appendEntries(tx, entries),
-    passengers.write(tx, settled),
-  ])
-  // The locks make this impossible. If it happens all the same, no row of the batch may stand.
-  assert.equal(written, changed.length, 'an account changed under its lock')
-  assert.equal(appended, entries.length, 'an entry was not written')
-  return { verdicts, mark }
+  await store.writeAccounts(outbox, before, changedAccounts(before, after))
+  await store.appendEntries(outbox, entries)
+  await passengers.write(outbox, settled)
+  return { verdicts, mark, writes: outbox.seal() }
+}
+
+/** Someone else kept an account locked for longer than the batch waits. */
+export class AccountsLocked extends Error {
+  override readonly name: string = 'AccountsLocked'
+}
+
+function asAccountsLocked(error: unknown): never {
+  throw isLockTimeout(error) ? new AccountsLocked('an account is locked', { cause: error }) : error
 }
 
 /** In the order of their ids, which is the order they are locked in. */

@@ -1,13 +1,16 @@
 import { AssertionError } from 'node:assert/strict'
 import { channel } from 'node:diagnostics_channel'
-import { setTimeout as delay } from 'node:timers/promises'
-import { isRetryable, toAppError } from '../db/errors.ts'
-import type { LedgerConnection } from '../db/pool.ts'
+import { isLockTimeout, toAppError } from '../db/errors.ts'
 import { AppError } from '../errors.ts'
-import { accountsOf, writeBatch } from './batch.ts'
-import type { Written } from './batch.ts'
+import type { AccountId } from './account.ts'
+import { AccountsLocked, accountsOf, decideBatch } from './batch.ts'
+import type { Decided } from './batch.ts'
+import { commitBatch } from './commit.ts'
+import { inTime, ownConnection } from './connection.ts'
+import { disagreementIn } from './disagreement.ts'
+import { findOut } from './resolve.ts'
+import { lockedElsewhere } from './store.ts'
 import type { LedgerParts, Waiting } from './waiting.ts'
-import { hasEntry, lockAccounts } from './store.ts'
 
 /** One batch at a time, on a connection that nobody else uses. */
 export type Lane<P, R> = Readonly<{
@@ -22,126 +25,138 @@ export type Lane<P, R> = Readonly<{
 
 /** A batch that took longer has lost its database, whatever the socket says. */
 const BATCH_DEADLINE_MS = 5_000
-/** How long to look for the truth after a commit whose answer was lost. */
-const RESOLVE_DEADLINE_MS = 4_000
-const RESOLVE_PAUSE_MS = 100
+/**
+ * How long a whole batch waits for an account that someone else has locked. Servers that want the
+ * same accounts wait for each other's batches, some hundredths of a second; what takes longer is
+ * somebody who forgot to let go.
+ */
+const LOCK_PATIENCE_MS = 500
 const TRIES_MAX = 3
 
 /** What a lane tells the queue that it takes its batches from. */
 export type LaneReports<P, R> = Readonly<{
-  /** These did not happen: they go back to the head of the queue. */
+  /** These did not happen: they go back to their place in the queue. */
   again: (rides: readonly Waiting<P, R>[]) => void
+  /** Others have these accounts locked: whoever wants one waits until it is free. */
+  stuck: (accounts: readonly AccountId[]) => void
   /** The database failed a batch. */
   trouble: (error: AppError) => void
 }>
+
+/** False when some of a batch went back to the queue: whoever came behind them must not run now. */
+type Done = boolean
 
 const batchChannel = channel('farthing:ledger.batch')
 
 export function createLane<P, R>(
   parts: LedgerParts<P, R>,
-  { again, trouble }: LaneReports<P, R>,
+  { again, stuck, trouble }: LaneReports<P, R>,
 ): Lane<P, R> {
-  let connection: LedgerConnection | null = null
+  const own = ownConnection(parts.connect)
   let running: Promise<void> | null = null
 
-  async function connected(): Promise<LedgerConnection> {
-    if (connection?.usable()) return connection
-    connection?.destroy()
-    connection = null
-    connection = await parts.connect()
-    return connection
-  }
-
-  /** A connection that saw any error may hold half a transaction: it is never used again. */
-  function drop(): void {
-    connection?.destroy()
-    connection = null
-  }
-
-  async function run(batch: readonly Waiting<P, R>[]): Promise<void> {
+  async function run(batch: readonly Waiting<P, R>[]): Promise<Done> {
     const start = performance.now()
-    let written: Written<R> | null = null
+    let decided: Decided<R>
+    let end
     try {
-      const tx = await connected()
+      const tx = await own.get()
       const rides = batch.map(({ ride }) => ride)
-      const work = writeBatch(tx, parts.passengers, rides, parts.clock.now())
-      const decided = await inTime(work, BATCH_DEADLINE_MS)
-      // Without a mark nothing was written, and however the transaction ends, the answers are true.
-      if (decided.mark) written = decided
-      const warnings = tx.warnings()
-      const end = await inTime(tx.query('commit'), BATCH_DEADLINE_MS)
-      if (end.command !== 'COMMIT') {
-        written = null
-        throw new AppError('database_unavailable', { why: 'the commit was answered by a rollback' })
-      }
-      // A wait for the standby that was cut short: committed here, and perhaps only here.
-      if (tx.warnings() > warnings) rejectAll(batch, new AppError('outcome_unknown'))
-      else answer(batch, decided)
-      if (batchChannel.hasSubscribers) {
-        batchChannel.publish({ size: batch.length, durationMs: performance.now() - start })
-      }
+      const now = parts.clock.now()
+      const deciding = decideBatch(tx, parts.passengers, rides, now, patience(batch))
+      decided = await inTime(deciding, BATCH_DEADLINE_MS)
+      end = await commitBatch(tx, decided.writes, BATCH_DEADLINE_MS)
     } catch (error) {
-      drop()
-      if (written) await resolveUnknown(batch, written)
-      else await refuseOrRetry(batch, error)
+      own.drop()
+      return await notHappened(batch, error)
     }
+    if (end === 'unknown') {
+      own.drop()
+      return await resolveUnknown(batch, decided)
+    }
+    if (end === 'committed') answer(batch, decided)
+    else rejectAll(batch, new AppError('outcome_unknown'))
+    if (batchChannel.hasSubscribers) {
+      batchChannel.publish({ size: batch.length, durationMs: performance.now() - start })
+    }
+    return true
   }
 
-  /**
-   * The commit was sent and its answer lost. Its accounts are locked anew, so that whatever the old
-   * session was doing has ended; then one entry tells whether all of the batch stands, or nothing.
-   */
   async function resolveUnknown(
     batch: readonly Waiting<P, R>[],
-    written: Written<R>,
-  ): Promise<void> {
-    const { mark } = written
-    if (!mark)
-      throw new AssertionError({ message: 'a batch without entries has no unknown outcome' })
-    const end = performance.now() + RESOLVE_DEADLINE_MS
-    for (let left = RESOLVE_DEADLINE_MS; left > 0; left = end - performance.now()) {
-      try {
-        const tx = await connected()
-        await inTime(tx.query('begin'), left)
-        await inTime(lockAccounts(tx, accountsOf(batch.map(({ ride }) => ride))), left)
-        const stands = await inTime(hasEntry(tx, mark), left)
-        await inTime(tx.query('rollback'), left)
-        if (stands) answer(batch, written)
-        else retry(batch, new AppError('database_unavailable'))
-        return
-      } catch (error) {
-        drop()
-        if (!(toAppError(error) instanceof AppError) && !isRetryable(error)) {
-          rejectAll(batch, error)
-          return
-        }
-        await delay(RESOLVE_PAUSE_MS)
+    decided: Decided<R>,
+  ): Promise<Done> {
+    const unavailable = new AppError('database_unavailable')
+    // Nothing was written, so nothing can have happened.
+    if (!decided.mark) return retry(batch, unavailable)
+    try {
+      const stands = await findOut(own, accountsOf(batch.map(({ ride }) => ride)), decided.mark)
+      if (stands === false) return retry(batch, unavailable)
+      if (stands) {
+        answer(batch, decided)
+        return true
       }
+      trouble(unavailable)
+      rejectAll(batch, new AppError('outcome_unknown'))
+    } catch (error) {
+      rejectAll(batch, error)
     }
-    trouble(new AppError('database_unavailable'))
-    rejectAll(batch, new AppError('outcome_unknown'))
+    return true
   }
 
-  /** Nothing of the batch happened. */
-  async function refuseOrRetry(batch: readonly Waiting<P, R>[], error: unknown): Promise<void> {
-    if (error instanceof AssertionError) {
-      rejectAll(batch, error)
+  async function notHappened(batch: readonly Waiting<P, R>[], error: unknown): Promise<Done> {
+    const disagreement = error instanceof AssertionError ? error : disagreementIn(error)
+    if (disagreement) {
+      rejectAll(batch, disagreement)
       // The books and this process disagree: stop before it does harm. It starts anew from the
       // books.
       setImmediate(() => {
-        throw error
+        throw disagreement
       })
-      return
+      return true
     }
+    if (error instanceof AccountsLocked) return await withoutStuck(batch)
     const known = toAppError(error)
-    if (isRetryable(error)) retry(batch, new AppError('database_unavailable', {}, { cause: error }))
-    else if (known instanceof AppError && known.code === 'database_unavailable') retry(batch, known)
-    else if (known instanceof AppError || batch.length === 1) rejectAll(batch, known)
-    // One of them upsets the database: each alone, so that it disturbs no neighbour.
-    else for (const one of batch) await run([one])
+    // One alone is to blame for a row of its passenger that is locked, and for what is no AppError.
+    if (isLockTimeout(known) || !(known instanceof AppError)) {
+      if (batch.length > 1) return await inHalves(batch)
+    } else if (known.code === 'database_unavailable') return retry(batch, known)
+    rejectAll(batch, known)
+    return true
   }
 
-  function retry(batch: readonly Waiting<P, R>[], error: AppError): void {
+  /** One of them upsets the database: found by halves, it disturbs its neighbours no longer. */
+  async function inHalves(batch: readonly Waiting<P, R>[]): Promise<Done> {
+    const middle = Math.ceil(batch.length / 2)
+    const tail = batch.slice(middle)
+    if (await run(batch.slice(0, middle))) return await run(tail)
+    again(tail)
+    return false
+  }
+
+  /** Sets aside whoever wants an account that someone else has locked, and runs the others. */
+  async function withoutStuck(batch: readonly Waiting<P, R>[]): Promise<Done> {
+    const all = accountsOf(batch.map(({ ride }) => ride))
+    let locked: ReadonlySet<AccountId>
+    try {
+      locked = new Set(await inTime(lockedElsewhere(await own.get(), all), BATCH_DEADLINE_MS))
+    } catch (error) {
+      own.drop()
+      return retry(batch, new AppError('database_unavailable', {}, { cause: error }))
+    }
+    const wantsLocked = ({ accounts }: Waiting<P, R>) => accounts.some((id) => locked.has(id))
+    const { aside = [], rest = [] } = Object.groupBy(batch, (one) =>
+      // When all are free by now, nobody knows whose it was: all of them try again.
+      locked.size === 0 || wantsLocked(one) ? 'aside' : 'rest',
+    )
+    for (const one of aside) one.asides++
+    stuck([...locked])
+    again(aside)
+    if (rest.length > 0) await run(rest)
+    return false
+  }
+
+  function retry(batch: readonly Waiting<P, R>[], error: AppError): Done {
     for (const one of batch) one.tries++
     trouble(error)
     rejectAll(
@@ -149,6 +164,7 @@ export function createLane<P, R>(
       error,
     )
     again(batch.filter(({ tries }) => tries < TRIES_MAX))
+    return false
   }
 
   return {
@@ -167,15 +183,22 @@ export function createLane<P, R>(
     },
     close: async () => {
       await running
-      await connection?.close()
-      connection = null
+      await own.close()
     },
   }
 }
 
-function answer<P, R>(batch: readonly Waiting<P, R>[], written: Written<R>): void {
+/**
+ * Twice as long for whoever was set aside before: its account has been free since, so it is many
+ * that want it, and not one that keeps it.
+ */
+function patience<P, R>(batch: readonly Waiting<P, R>[]): number {
+  return LOCK_PATIENCE_MS * 2 ** Math.max(...batch.map(({ asides }) => asides))
+}
+
+function answer<P, R>(batch: readonly Waiting<P, R>[], decided: Decided<R>): void {
   for (const [index, one] of batch.entries()) {
-    const verdict = written.verdicts[index]
+    const verdict = decided.verdicts[index]
     if (verdict) one.resolve(verdict)
     else one.reject(new AssertionError({ message: 'a movement without a verdict' }))
   }
@@ -183,14 +206,4 @@ function answer<P, R>(batch: readonly Waiting<P, R>[], written: Written<R>): voi
 
 function rejectAll<P, R>(batch: readonly Waiting<P, R>[], error: unknown): void {
   for (const one of batch) one.reject(error)
-}
-
-/** Stops waiting after a while. What it waited for may still come, and is not heard any more. */
-async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
-  return await new Promise<T>((resolve, reject) => {
-    const late = setTimeout(() => {
-      reject(new AppError('database_unavailable', { why: 'no answer in time' }))
-    }, ms)
-    work.then(resolve, reject).finally(() => clearTimeout(late))
-  })
 }

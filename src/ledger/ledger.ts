@@ -1,10 +1,13 @@
 import { channel } from 'node:diagnostics_channel'
+import { setTimeout as delay } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import { accountsOf } from './batch.ts'
 import { createLane } from './lane.ts'
 import type { Lane } from './lane.ts'
 import type { Ride } from './passengers.ts'
 import type { Verdict } from './post.ts'
+import { watchStuck } from './stuck.ts'
+import type { Stuck } from './stuck.ts'
 import type { LedgerParts, Waiting } from './waiting.ts'
 
 export type Ledger<P, R> = Readonly<{
@@ -24,6 +27,7 @@ export type Ledger<P, R> = Readonly<{
 const WAITING_MAX = 8_192
 const BATCH_MAX = 1_000
 const WAIT_MAX_MS = 5_000
+const CLOSE_PAUSE_MS = 10
 
 const waitingChannel = channel('farthing:ledger.waiting')
 
@@ -34,31 +38,35 @@ const waitingChannel = channel('farthing:ledger.waiting')
 export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
   let waiting: readonly Waiting<P, R>[] = []
   let arrived: Waiting<P, R>[] = []
+  let places = 0
   let closing = false
   let woken = false
-  const lanes = Array.from({ length: parts.lanes }, () => createLane(parts, { again, trouble }))
+  const stuck = watchStuck(parts.connect, wakeSoon)
+  const reports = { again, stuck: stuck.add, trouble }
+  const lanes = Array.from({ length: parts.lanes }, () => createLane(parts, reports))
   let latestTrouble: Readonly<{ error: AppError; at: number }> | null = null
   /**
    * What the batch of each lane has locked: no other lane takes a movement that would wait for it.
    */
   const held = new Map<Lane<P, R>, ReadonlySet<string>>()
 
-  /** Gives back to the head of the queue what was taken, and did not happen. */
+  /** Gives back what was taken and did not happen, each to its place. */
   function again(rides: readonly Waiting<P, R>[]): void {
-    waiting = [...rides, ...waiting]
+    waiting = [...rides, ...waiting].sort((one, other) => one.place - other.place)
   }
 
   function trouble(error: AppError): void {
     latestTrouble = { error, at: performance.now() }
   }
 
-  /** Who waited too long is told why: a database that failed meanwhile, or else the crowd. */
+  /** Who waited too long is told why: what went wrong meanwhile, or else the crowd. */
   function refuseLate(queue: readonly Waiting<P, R>[]): readonly Waiting<P, R>[] {
     const now = performance.now()
     const failure = latestTrouble
-    return queue.filter(({ since, reject }) => {
+    return queue.filter(({ since, asides, reject }) => {
       if (now - since <= WAIT_MAX_MS) return true
-      reject(failure && failure.at > since ? failure.error : new AppError('overloaded'))
+      const known = failure && failure.at > since ? failure.error : null
+      reject(known ?? new AppError(asides > 0 ? 'database_unavailable' : 'overloaded'))
       return false
     })
   }
@@ -81,7 +89,7 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
     held.delete(lane)
     const queue = arrived.length === 0 ? waiting : [...waiting, ...arrived]
     arrived = []
-    const { batch, rest, locks } = assemble(refuseLate(queue), held.values())
+    const { batch, rest, locks } = assemble(refuseLate(queue), held.values(), stuck)
     waiting = rest
     if (waitingChannel.hasSubscribers) waitingChannel.publish(waiting.length)
     if (batch.length > 0) {
@@ -97,8 +105,16 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
         throw new AppError('overloaded')
       }
       return await new Promise((resolve, reject) => {
-        const accounts = accountsOf([ride])
-        arrived.push({ ride, accounts, since: performance.now(), tries: 0, resolve, reject })
+        arrived.push({
+          ride,
+          accounts: accountsOf([ride]),
+          place: places++,
+          since: performance.now(),
+          tries: 0,
+          asides: 0,
+          resolve,
+          reject,
+        })
         wakeSoon()
       })
     },
@@ -108,7 +124,10 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
       while (waiting.length + arrived.length > 0 || lanes.some((lane) => lane.busy())) {
         wake()
         await Promise.all(lanes.map(async (lane) => await lane.idle()))
+        // Those that are set aside wait for somebody else, and no lane works meanwhile.
+        if (waiting.length > 0) await delay(CLOSE_PAUSE_MS)
       }
+      await stuck.close()
       await Promise.all(lanes.map(async (lane) => await lane.close()))
     },
   }
@@ -117,11 +136,13 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
 /**
  * Takes the next batch in order. Who shares a token with one that is in it, or an account with
  * another lane's batch, is left for later, and so is everybody behind who wants the same account:
- * the movements of an account are decided in the order they came.
+ * the movements of an account are decided in the order they came. Who wants a stuck account is left
+ * too, but keeps nobody from its other accounts, which would be stuck as well.
  */
 function assemble<P, R>(
   queue: readonly Waiting<P, R>[],
   heldByOthers: Iterable<ReadonlySet<string>>,
+  stuck: Pick<Stuck, 'has'>,
 ) {
   const batch: Waiting<P, R>[] = []
   const rest: Waiting<P, R>[] = []
@@ -134,8 +155,12 @@ function assemble<P, R>(
     if (batch.length === BATCH_MAX) {
       return { batch, rest: [...rest, ...queue.slice(index)], locks }
     }
+    if (one.accounts.some(stuck.has)) {
+      rest.push(one)
+      continue
+    }
     const shares = one.ride.tokens.some((token) => tokens.has(token))
-    if (shares || one.accounts.some(isKept)) {
+    if (shares || one.accounts.some(isKept) || !goTogether(batch[0] ?? one, one)) {
       rest.push(one)
       for (const account of one.accounts) kept.add(account)
       continue
@@ -145,4 +170,9 @@ function assemble<P, R>(
     for (const account of one.accounts) locks.add(account)
   }
   return { batch, rest, locks }
+}
+
+/** Who was set aside for a locked account waits longer for locks, but not in others' company. */
+function goTogether<P, R>(one: Waiting<P, R>, other: Waiting<P, R>): boolean {
+  return one.asides > 0 === other.asides > 0
 }

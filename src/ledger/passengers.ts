@@ -23,8 +23,12 @@ export type Settled<P, R> = Readonly<{ ride: Ride<P>; verdict: Verdict<R> }>
 export type Passengers<P, R> = Readonly<{
   /** Sent behind the lock in the same round trip: reads for all rides at once. */
   look: (tx: Queryable, rides: readonly Ride<P>[]) => Promise<Look<R>>
-  /** Writes the rows of what was settled, with set-based statements. */
-  write: (tx: Queryable, settled: readonly Settled<P, R>[]) => Promise<void>
+  /**
+   * Writes the rows of what was settled, with set-based statements. They are gathered and leave with
+   * COMMIT behind them: `outbox` answers before, and with nothing. What must be true of a row, its
+   * statement checks: see `disagreementIn`.
+   */
+  write: (outbox: Queryable, settled: readonly Settled<P, R>[]) => Promise<void>
 }>
 
 /** Makes the rule from the locked accounts; may read more, where what is locked asks for it. */

@@ -39,14 +39,39 @@ export async function readAccounts(db: Queryable, ids: readonly AccountId[]): Pr
   return new Map(rows.map((row) => [row.id, row]))
 }
 
+const lockFreeStatement = {
+  name: 'ledger_lock_free',
+  text: `select account_id as id from account
+         where account_id = any($1::uuid[]) for update skip locked`,
+}
+
 /**
- * Arrays are unnested side by side in the select list: in the from list each is first materialized.
+ * Those of the accounts that another session has locked at this moment. Waits for nobody, and keeps
+ * no lock: it runs outside of a transaction.
+ */
+export async function lockedElsewhere(
+  db: Queryable,
+  ids: readonly AccountId[],
+): Promise<readonly AccountId[]> {
+  const [there, { rows }] = await Promise.all([
+    readAccounts(db, ids),
+    db.query<Pick<Account, 'id'>>(lockFreeStatement, [uuidArray(ids)]),
+  ])
+  const free = new Set(rows.map(({ id }) => id))
+  return [...there.keys()].filter((id) => !free.has(id))
+}
+
+/**
+ * Fails when a version is not the one that was read: see `disagreementIn`. Arrays are unnested side
+ * by side in the select list: in the from list each is first materialized.
  */
 const writeAccountsStatement = {
   name: 'ledger_write_accounts',
   text: `update account a
-         set version = n.version, balance = n.balance, held = n.held, sent = n.sent,
-             withdrawn = n.withdrawn, sending = n.sending, withdrawing = n.withdrawing, at = n.at
+         set version = case when a.version = n.read_version then n.version else
+               ('books disagree: an account changed under its lock: ' || a.account_id)::bigint end,
+             balance = n.balance, held = n.held, sent = n.sent, withdrawn = n.withdrawn,
+             sending = n.sending, withdrawing = n.withdrawing, at = n.at
          from (
            select unnest($1::uuid[]) as account_id, unnest($2::bigint[]) as read_version,
                   unnest($3::bigint[]) as version, unnest($4::bigint[]) as balance,
@@ -54,17 +79,16 @@ const writeAccountsStatement = {
                   unnest($7::bigint[]) as withdrawn, unnest($8::bigint[]) as sending,
                   unnest($9::bigint[]) as withdrawing, unnest($10::timestamptz[]) as at
          ) n
-         where a.account_id = n.account_id and a.version = n.read_version
-           and a.account_id = any($1::uuid[])`,
+         where a.account_id = n.account_id and a.account_id = any($1::uuid[])`,
 }
 
-/** Writes accounts whose version still is the one read. @returns how many were written. */
+/** Writes accounts that were read, and locked, as they are in `before`. */
 export async function writeAccounts(
   tx: Queryable,
   before: Accounts,
   changed: readonly Account[],
-): Promise<number> {
-  const result = await tx.query(writeAccountsStatement, [
+): Promise<void> {
+  await tx.query(writeAccountsStatement, [
     uuidArray(changed.map(({ id }) => id)),
     bigintArray(changed.map(({ id }) => before.get(id)?.version ?? -1n)),
     bigintArray(changed.map(({ version }) => version)),
@@ -76,7 +100,6 @@ export async function writeAccounts(
     bigintArray(changed.map(({ withdrawing }) => withdrawing)),
     timeArray(changed.map(({ at }) => at)),
   ])
-  return result.rowCount ?? 0
 }
 
 const appendStatement = {
@@ -90,8 +113,8 @@ const appendStatement = {
                 unnest($13::text[])`,
 }
 
-export async function appendEntries(tx: Queryable, entries: readonly Entry[]): Promise<number> {
-  const result = await tx.query(appendStatement, [
+export async function appendEntries(tx: Queryable, entries: readonly Entry[]): Promise<void> {
+  await tx.query(appendStatement, [
     uuidArray(entries.map(({ account }) => account)),
     bigintArray(entries.map(({ version }) => version)),
     uuidArray(entries.map(({ transaction }) => transaction)),
@@ -106,7 +129,6 @@ export async function appendEntries(tx: Queryable, entries: readonly Entry[]): P
     booleanArray(entries.map(({ opens }) => opens)),
     textArray(entries.map(({ note }) => note)),
   ])
-  return result.rowCount ?? 0
 }
 
 const hasEntryStatement = {

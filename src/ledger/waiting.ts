@@ -16,8 +16,12 @@ export type LedgerParts<P, R> = Readonly<{
 export type Waiting<P, R> = {
   readonly ride: Ride<P>
   readonly accounts: readonly AccountId[]
+  /** In the line of all that ever came. Who goes back to the queue goes back to this place. */
+  readonly place: number
   readonly since: number
   tries: number
+  /** How often it was set aside because someone else had one of its accounts locked. */
+  asides: number
   readonly resolve: (verdict: Verdict<R>) => void
   readonly reject: (error: unknown) => void
 }

@@ -1,11 +1,12 @@
-import { createHash, createHmac } from 'node:crypto'
+import { createHmac, hash } from 'node:crypto'
+import { uuidText } from '../ids/ids.ts'
 
 /** 128 bits in the text form of a uuid, which PostgreSQL stores in sixteen bytes. */
 export type Digest = string
 
 /** An Idempotency-Key as it is stored: its hash, because a key may hold anything. */
 export function digestKey(key: string): Digest {
-  return asUuid(createHash('sha256').update(key).digest('hex'))
+  return uuidText(hash('sha256', key, 'hex'))
 }
 
 /**
@@ -16,12 +17,7 @@ export function fingerprint(secret: Uint8Array, ask: readonly unknown[]): Digest
   const text = JSON.stringify(ask, (_, value: unknown) =>
     typeof value === 'bigint' ? value.toString() : value,
   )
-  return asUuid(createHmac('sha256', secret).update(text).digest('hex'))
-}
-
-function asUuid(hex: string): Digest {
-  const parts = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20)]
-  return `${parts.join('-')}-${hex.slice(20, 32)}`
+  return uuidText(createHmac('sha256', secret).update(text).digest('hex'))
 }
 
 /** A key of our own for a step that must happen once. The first byte is one no header can carry. */

@@ -5,12 +5,13 @@ import type { UserId } from '../ids/ids.ts'
 import { walletOf } from '../ledger/account.ts'
 import { openAccounts } from '../ledger/store.ts'
 import { addJob } from '../queue/jobs.ts'
-import { changeProfile as change } from '../users/change-profile.ts'
+import { changeProfile as change, leftContactMessage } from '../users/change-profile.ts'
 import { confirmContact as confirm, contactMessage, issueContactCode } from '../users/contacts.ts'
 import { userByLogin } from '../users/find.ts'
 import { openUser } from '../users/open.ts'
 import type { Channel } from '../users/user.ts'
 import { once, replayOf, requestRecord } from './once.ts'
+import type { Ask } from './once.ts'
 import type { PaymentParts } from './parts.ts'
 import type { Key, ProfilePatch, SignUp } from './asks.ts'
 import * as store from './store.ts'
@@ -35,8 +36,7 @@ export async function signUp(
   const known = { email, handle, phoneNumber }
   const password = await parts.directory.sealPassword(ask.password, known)
   const userId = newId('user')
-  const asked = [email, phoneNumber, ask.password, displayName, handle]
-  const request = { caller: userId, key, action: 'user.create', ask: asked }
+  const request = signUpRequest(userId, ask, key)
   try {
     await once<UserId>(parts, request, async (tx) => {
       const now = parts.clock.now()
@@ -65,14 +65,23 @@ async function earlierSignUp(
   if (key === null || !(error instanceof AppError) || error.code !== 'contact_taken') return null
   const caller = await userByLogin(parts.pool, ask.email)
   if (!caller) return null
-  const asked = [ask.email, ask.phoneNumber, ask.password, ask.displayName, ask.handle]
-  const request = { caller, key, action: 'user.create', ask: asked }
-  const record = requestRecord(parts.digestKey, request, null)
+  const record = requestRecord(parts.digestKey, signUpRequest(caller, ask, key), null)
   const found = record ? await store.findRequests(parts.pool, [record]) : []
   return record && found.length > 0 ? replayOf<UserId>(record, found).subject : null
 }
 
-/** @throws AppError `contact_invalid`, `contact_taken`, `idempotency_key_reused`. */
+function signUpRequest(caller: UserId, ask: SignUp, key: Key): Ask {
+  const { email, phoneNumber, password, displayName, handle } = ask
+  const asked = [email, phoneNumber, password, displayName, handle]
+  return { caller, key, action: 'user.create', ask: asked }
+}
+
+/**
+ * Changes the profile. A new contact is sent a code, unless codes were sent too lately or too
+ * often; the proven one that it replaces is told, in case it was not its owner who did it.
+ *
+ * @throws AppError `contact_invalid`, `contact_taken`, `idempotency_key_reused`.
+ */
 export async function changeProfile(
   parts: PaymentParts,
   caller: UserId,
@@ -81,7 +90,11 @@ export async function changeProfile(
 ): Promise<Answered<OwnUser>> {
   const ask = { caller, key, action: 'user.change', ask: patchAsked(patch) }
   const { replayed } = await once<UserId>(parts, ask, async (tx) => {
-    await change(tx, caller, patch)
+    const { left } = await change(tx, caller, patch, parts.clock.now())
+    for (const contact of left) {
+      const message = leftContactMessage(contact.channel)
+      await addJob(tx, 'send-message', { userId: caller, ...contact, ...message }, {})
+    }
     if (patch.email !== undefined) await sendCodeIfNeeded(parts, tx, caller, 'email')
     if (patch.phoneNumber !== undefined) await sendCodeIfNeeded(parts, tx, caller, 'phone')
     return caller
@@ -144,7 +157,10 @@ function patchAsked(patch: ProfilePatch): readonly unknown[] {
   return Object.entries(members).filter(([, value]) => value !== undefined)
 }
 
-/** A profile may be written again as it was: a contact that is proven stays so. */
+/**
+ * A profile may be written again as it was: a contact that is proven stays so. And it may be
+ * written when no code can be sent now: one may be asked for later.
+ */
 async function sendCodeIfNeeded(
   parts: PaymentParts,
   tx: Queryable,

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { run, type Runner, type RunnerOptions, type WorkerEvents } from 'graphile-worker'
 import { Pool } from 'pg'
+import { within } from '../time.ts'
 import type { Handlers, JobName, Jobs } from './jobs.ts'
 import { attemptsOf } from './jobs.ts'
 import { keepAlive } from './liveness.ts'
@@ -175,13 +176,6 @@ async function letGo(runner: Runner | null): Promise<void> {
 
 function reportStop(error: unknown): void {
   queueLogger.warn(`The queue did not stop cleanly: ${String(error)}`)
-}
-
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  const timeUp = new AbortController()
-  const alarm = sleep(ms, undefined, { signal: timeUp.signal }).catch(() => undefined)
-  await Promise.race([work, alarm])
-  timeUp.abort()
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -2,27 +2,29 @@ import { createHmac, randomInt, timingSafeEqual } from 'node:crypto'
 import type { Queryable } from '../db/query.ts'
 import { AppError } from '../errors.ts'
 import type { UserId } from '../ids/ids.ts'
-import { after, MINUTE, SECOND } from '../time.ts'
+import { after, DAY, MINUTE, SECOND } from '../time.ts'
 import type { Micros } from '../time.ts'
 import {
   countAttempt,
-  deleteCode,
+  endCode,
+  lockCode,
   lockUser,
   markVerified,
-  readCode,
-  readUser,
   replaceCode,
 } from './store.ts'
+import type { Day } from './store.ts'
 import type { Channel, User } from './user.ts'
 
 const CODE_DIGITS = 6
 const CODE_LIVES = 30n * MINUTE
-/**
- * Five attempts are one chance in 200,000 per code, and a code comes at most every 30 s: who
- * guesses day and night has 1.4 % a day, and sends the owner 2,880 messages for it.
- */
 const MOST_ATTEMPTS = 5
 const BETWEEN_CODES = 30n * SECOND
+/**
+ * For each channel of a user, whoever the codes go to: changing the address back and forth mails
+ * nobody more often, and gives no fresh guesses. Twenty attempts are one chance in 50,000 a day.
+ */
+export const CODES_PER_DAY = 10
+export const ATTEMPTS_PER_DAY = 20
 
 export type CodeAsk = Readonly<{
   userId: UserId
@@ -34,10 +36,11 @@ export type CodeAsk = Readonly<{
 
 /**
  * A new code of six digits for the user's e-mail address or phone number, and where to send it. It
- * ends after 30 minutes or five attempts, and replaces the older one.
+ * ends after 30 minutes or five attempts, and replaces the older one, whoever got that.
  *
  * @throws AppError `user_unknown`, `contact_verified`; `rate_limited` with `retryAfterSeconds` when
- * the same recipient got one within the last 30 s.
+ * one was sent on this channel within the last 30 s, or ten were sent or twenty tried within a day,
+ * which begins with its first code and lasts 24 hours.
  */
 export async function issueContactCode(
   tx: Queryable,
@@ -48,17 +51,32 @@ export async function issueContactCode(
   if (!user) throw new AppError('user_unknown')
   if (isVerified(user, channel)) throw new AppError('contact_verified')
 
+  const expiresAt = after(now, CODE_LIVES)
+  const latest = await lockCode(tx, userId, channel)
+  const day = latest && now < after(latest.beganAt, DAY) ? latest : dayFrom(now)
+  const spaced = latest ? after(latest.expiresAt, BETWEEN_CODES - CODE_LIVES) : now
+  refuseUntil(isUsedUp(day) ? after(day.beganAt, DAY) : spaced, now)
+
   const recipient = recipientOf(user, channel)
   const code = String(randomInt(10 ** CODE_DIGITS)).padStart(CODE_DIGITS, '0')
   const digest = digestOf(digestKey, [userId, channel, recipient, code])
-  const expiresAt = after(now, CODE_LIVES)
-  const replaceable = after(expiresAt, -BETWEEN_CODES)
-  if (await replaceCode(tx, { userId, channel, recipient, digest, expiresAt }, replaceable)) {
-    return { code, recipient }
-  }
-  const inForce = await readCode(tx, userId, channel)
-  const wait = inForce ? inForce.expiresAt - replaceable : SECOND
-  throw new AppError('rate_limited', { retryAfterSeconds: Number((wait + SECOND - 1n) / SECOND) })
+  const issued = { userId, channel, recipient, digest, expiresAt }
+  await replaceCode(tx, issued, { ...day, codes: day.codes + 1 })
+  return { code, recipient }
+}
+
+function dayFrom(now: Micros): Day {
+  return { beganAt: now, codes: 0, attempts: 0 }
+}
+
+function isUsedUp({ codes, attempts }: Day): boolean {
+  return codes >= CODES_PER_DAY || attempts >= ATTEMPTS_PER_DAY
+}
+
+function refuseUntil(time: Micros, now: Micros): void {
+  if (now >= time) return
+  const retryAfterSeconds = Number((time - now + SECOND - 1n) / SECOND)
+  throw new AppError('rate_limited', { retryAfterSeconds })
 }
 
 /**
@@ -66,27 +84,29 @@ export async function issueContactCode(
  * commits also when this refuses: a wrong attempt must stay counted.
  *
  * @throws AppError `code_wrong` with `attemptsLeft`; `code_expired` when there is no code, or it
- * ended, or the contact has changed since; `contact_verified`, `user_unknown`.
+ * ended, or was tried too often, or the contact has changed since; `contact_verified`, `user_unknown`.
  */
 export async function confirmContact(
   db: Queryable,
   ask: CodeAsk & Readonly<{ code: string }>,
 ): Promise<User> {
   const { userId, channel, code, now, digestKey } = ask
-  const user = await readUser(db, userId)
+  // Locked first, as whoever issues a code locks it first: else each could wait for the other.
+  const user = await lockUser(db, userId)
   if (!user) throw new AppError('user_unknown')
   if (isVerified(user, channel)) throw new AppError('contact_verified')
 
   // Counted before it is compared, so that guesses sent at once cannot share one attempt.
-  const attempt = await countAttempt(db, { userId, channel, most: MOST_ATTEMPTS, now })
+  const most = { most: MOST_ATTEMPTS, mostToday: ATTEMPTS_PER_DAY }
+  const attempt = await countAttempt(db, { userId, channel, ...most, now })
   if (!attempt) throw new AppError('code_expired')
   const { recipient, digest } = attempt
   if (!timingSafeEqual(digest, digestOf(digestKey, [userId, channel, recipient, code]))) {
-    throw new AppError('code_wrong', { attemptsLeft: MOST_ATTEMPTS - attempt.attempts })
+    throw new AppError('code_wrong', { attemptsLeft: attempt.left })
   }
   const verified = await markVerified(db, { userId, channel, recipient, now })
   if (!verified) throw new AppError('code_expired')
-  await deleteCode(db, { userId, channel, digest })
+  await endCode(db, { userId, channel, digest, now })
   return verified
 }
 

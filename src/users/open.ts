@@ -46,6 +46,7 @@ export async function openUser(tx: Queryable, ask: NewUser): Promise<User> {
     debitCardId: null,
     status: 'active',
     emailVerifiedAt: null,
+    emailBefore: null,
     phoneVerifiedAt: null,
     createdAt: ask.now,
   }

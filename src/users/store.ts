@@ -7,8 +7,8 @@ import type { Channel, User, UserStatus } from './user.ts'
 
 const userColumns = `user_id as "userId", handle, display_name as "displayName", email,
   phone_number as "phoneNumber", debit_card_id as "debitCardId", status,
-  email_verified_at as "emailVerifiedAt", phone_verified_at as "phoneVerifiedAt",
-  created_at as "createdAt"`
+  email_verified_at as "emailVerifiedAt", email_before as "emailBefore",
+  phone_verified_at as "phoneVerifiedAt", created_at as "createdAt"`
 
 const readStatement = {
   name: 'users_read',
@@ -57,7 +57,7 @@ const updateStatement = {
   name: 'users_update',
   text: `update app_user
          set handle = $2, display_name = $3, email = $4, phone_number = $5, debit_card_id = $6,
-             email_verified_at = $7, phone_verified_at = $8
+             email_verified_at = $7, phone_verified_at = $8, email_before = $9
          where user_id = $1`,
 }
 
@@ -67,7 +67,7 @@ export async function updateProfile(tx: Queryable, user: User): Promise<void> {
   const verified = [user.emailVerifiedAt, user.phoneVerifiedAt]
   const times = verified.map((at) => (at === null ? null : printTime(at)))
   const values = [userId, handle, displayName, email, phoneNumber, debitCardId, ...times]
-  await tx.query(updateStatement, values)
+  await tx.query(updateStatement, [...values, user.emailBefore])
 }
 
 const statusStatement = {
@@ -139,64 +139,63 @@ export type ContactCode = Readonly<{
 
 const replaceCodeStatement = {
   name: 'users_replace_code',
-  text: `insert into contact_code (user_id, channel, recipient, digest, expires_at)
-         values ($1, $2, $3, $4, $5)
+  text: `insert into contact_code (user_id, channel, recipient, digest, expires_at, day_began_at,
+           codes_today, attempts_today)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
          on conflict (user_id, channel) do update
          set recipient = excluded.recipient, digest = excluded.digest, attempts = 0,
-             expires_at = excluded.expires_at
-         where contact_code.recipient <> excluded.recipient or contact_code.expires_at <= $6
-         returning user_id`,
+             expires_at = excluded.expires_at, day_began_at = excluded.day_began_at,
+             codes_today = excluded.codes_today, attempts_today = excluded.attempts_today`,
 }
 
-/**
- * Puts a code in the place of an older one to the same recipient, if that one ends at `replaceable`
- * or before. One to another recipient is always replaced.
- *
- * @returns whether the code is now the one in force.
- */
-export async function replaceCode(
-  tx: Queryable,
-  code: ContactCode,
-  replaceable: Micros,
-): Promise<boolean> {
+/** Puts a code in the place of the one before, which must be locked since the day was read. */
+export async function replaceCode(tx: Queryable, code: ContactCode, day: Day): Promise<void> {
   const { userId, channel, recipient, digest, expiresAt } = code
-  const times = [printTime(expiresAt), printTime(replaceable)]
-  const values = [userId, channel, recipient, digest, ...times]
-  const { rowCount } = await tx.query(replaceCodeStatement, values)
-  return rowCount === 1
+  const values = [userId, channel, recipient, digest, printTime(expiresAt)]
+  const counts = [printTime(day.beganAt), day.codes, day.attempts]
+  await tx.query(replaceCodeStatement, [...values, ...counts])
 }
 
-const readCodeStatement = {
-  name: 'users_read_code',
-  text: `select recipient, expires_at as "expiresAt" from contact_code
-         where user_id = $1 and channel = $2`,
+/** What was sent and tried since a day of 24 hours began, with its first code. */
+export type Day = Readonly<{ beganAt: Micros; codes: number; attempts: number }>
+
+const lockCodeStatement = {
+  name: 'users_lock_code',
+  text: `select expires_at as "expiresAt", day_began_at as "beganAt", codes_today::int as codes,
+           attempts_today::int as attempts
+         from contact_code
+         where user_id = $1 and channel = $2
+         for update`,
 }
 
-export async function readCode(
-  db: Queryable,
+/** The latest code's end and day, locked against attempts meanwhile. */
+export async function lockCode(
+  tx: Queryable,
   userId: UserId,
   channel: Channel,
-): Promise<Pick<ContactCode, 'recipient' | 'expiresAt'> | null> {
-  type Row = Pick<ContactCode, 'recipient' | 'expiresAt'>
-  const { rows } = await db.query<Row>(readCodeStatement, [userId, channel])
+): Promise<(Day & Readonly<{ expiresAt: Micros }>) | null> {
+  type Row = Day & Readonly<{ expiresAt: Micros }>
+  const { rows } = await tx.query<Row>(lockCodeStatement, [userId, channel])
   return rows[0] ?? null
 }
 
 const countAttemptStatement = {
   name: 'users_count_attempt',
-  text: `update contact_code set attempts = attempts + 1
-         where user_id = $1 and channel = $2 and attempts < $3 and expires_at > $4
-         returning recipient, digest, attempts`,
+  text: `update contact_code set attempts = attempts + 1, attempts_today = attempts_today + 1
+         where user_id = $1 and channel = $2 and attempts < $3 and attempts_today < $4
+           and expires_at > $5
+         returning recipient, digest, least($3 - attempts, $4 - attempts_today)::int as left`,
 }
 
-export type Attempt = Readonly<{ recipient: string; digest: Buffer; attempts: number }>
+/** `left` is how many more may be made at this code. */
+export type Attempt = Readonly<{ recipient: string; digest: Buffer; left: number }>
 
 /** Counts an attempt and gives what to compare with; `null` without a code or attempts left. */
 export async function countAttempt(
   db: Queryable,
-  ask: Readonly<{ userId: UserId; channel: Channel; most: number; now: Micros }>,
+  ask: Readonly<{ userId: UserId; channel: Channel; most: number; mostToday: number; now: Micros }>,
 ): Promise<Attempt | null> {
-  const values = [ask.userId, ask.channel, ask.most, printTime(ask.now)]
+  const values = [ask.userId, ask.channel, ask.most, ask.mostToday, printTime(ask.now)]
   const { rows } = await db.query<Attempt>(countAttemptStatement, values)
   return rows[0] ?? null
 }
@@ -224,14 +223,16 @@ export async function markVerified(
   return rows[0] ?? null
 }
 
-const deleteCodeStatement = {
-  name: 'users_delete_code',
-  text: 'delete from contact_code where user_id = $1 and channel = $2 and digest = $3',
+const endCodeStatement = {
+  name: 'users_end_code',
+  text: `update contact_code set expires_at = $4
+         where user_id = $1 and channel = $2 and digest = $3`,
 }
 
-export async function deleteCode(
+/** Ends a code that was used. Its row stays, for what it counts. */
+export async function endCode(
   db: Queryable,
-  ask: Readonly<{ userId: UserId; channel: Channel; digest: Buffer }>,
+  ask: Readonly<{ userId: UserId; channel: Channel; digest: Buffer; now: Micros }>,
 ): Promise<void> {
-  await db.query(deleteCodeStatement, [ask.userId, ask.channel, ask.digest])
+  await db.query(endCodeStatement, [ask.userId, ask.channel, ask.digest, printTime(ask.now)])
 }

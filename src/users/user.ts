@@ -7,6 +7,9 @@ export type UserStatus = 'active' | 'frozen' | 'closed'
 /** A way to reach a user, which a code proves to be theirs. */
 export type Channel = 'email' | 'phone'
 
+/** Where a message goes. */
+export type Contact = Readonly<{ channel: Channel; recipient: string }>
+
 /** The names by which a user is found, in the order in which they are claimed: see `claimNames`. */
 export const nameFields = ['email', 'phoneNumber', 'handle'] as const
 export type Names = Partial<Record<(typeof nameFields)[number], string>>
@@ -21,6 +24,8 @@ export type User = Readonly<{
   debitCardId: string | null
   status: UserStatus
   emailVerifiedAt: Micros | null
+  /** The proven address before this one: see `codeRecipient`. */
+  emailBefore: string | null
   phoneVerifiedAt: Micros | null
   createdAt: Micros
 }>

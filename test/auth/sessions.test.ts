@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { createDirectory } from '../../src/auth/directory.ts'
 import { readTokenKeys } from '../../src/auth/keys.ts'
-import type { PrivateJwk } from '../../src/auth/keys.ts'
+import type { TokenJwk } from '../../src/keys.ts'
 import { createPasswords } from '../../src/auth/passwords.ts'
 import { createSessions } from '../../src/auth/sessions.ts'
 import { readCredential, rehashCredential, writeCredential } from '../../src/auth/store.ts'
@@ -27,7 +27,7 @@ const options = { lockTimeoutMs: 5_000 }
 const address = '10.0.0.1'
 
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-const jwk = { ...(privateKey.export({ format: 'jwk' }) as PrivateJwk), kid: 'test' }
+const jwk = { ...(privateKey.export({ format: 'jwk' }) as TokenJwk), kid: 'test' }
 
 let database: FreshDatabase
 let count = 0

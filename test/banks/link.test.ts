@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { findBankAccount, openNumber } from '../../src/banks/find.ts'
-import { BANK_ACCOUNTS_MAX, link, type LinkAsk } from '../../src/banks/link.ts'
+import { BANK_ACCOUNTS_MAX, link, type LinkAsk, LINKS_PER_DAY } from '../../src/banks/link.ts'
 import { unlink } from '../../src/banks/unlink.ts'
 import { AppError, type ErrorCode } from '../../src/errors.ts'
 import { newId } from '../../src/ids/ids.ts'
+import { after as later } from '../../src/time.ts'
 import { type FreshDatabase, freshDatabase } from '../kit/database.ts'
 import { daysAfter, linked, monday, newNumber, newParts } from './linked.ts'
 
@@ -128,6 +129,21 @@ test('a user has at most 20, also when 25 come at once; unlinking makes room', a
   assert(one)
   await unlink(database.pool, userId, one.bankAccountId, daysAfter(1))
   await linked(database.pool, parts, { userId }, daysAfter(1))
+})
+
+test('a user makes at most 20 links a day, however often they unlink', async () => {
+  const { pool } = database
+  const userId = newId('user')
+  const accountNumber = newNumber()
+  for (let made = 0; made < LINKS_PER_DAY; made += 1) {
+    const { bankAccountId } = await linked(pool, parts, { userId, accountNumber })
+    await unlink(pool, userId, bankAccountId, monday)
+  }
+  const same = linked(pool, parts, { userId, accountNumber })
+  await assert.rejects(same, withCode('bank_account_limit'))
+  const other = linked(pool, parts, { userId }, later(daysAfter(1), -1n))
+  await assert.rejects(other, withCode('bank_account_limit'))
+  await linked(pool, parts, { userId, accountNumber }, daysAfter(1))
 })
 
 test('a refused link leaves no row', async () => {

@@ -4,10 +4,10 @@ import type { BankAccount } from '../../src/banks/bank-account.ts'
 import { inTransaction } from '../../src/db/tx.ts'
 import type { Pool } from '../../src/db/pool.ts'
 import { newId, type UserId } from '../../src/ids/ids.ts'
-import { DAY, fromDate, type Micros } from '../../src/time.ts'
+import { DAY, type Micros, parseTime } from '../../src/time.ts'
 
 /** A Monday, for tests that need some time or other. */
-export const monday = fromDate(new Date('2026-03-02T15:00:00Z'))
+export const monday = parseTime('2026-03-02T15:00:00Z') as Micros
 
 export const daysAfter = (days: number): Micros => (monday + BigInt(days) * DAY) as Micros
 
@@ -40,7 +40,10 @@ export async function linked(
   now: Micros = monday,
 ): Promise<BankAccount> {
   const ask = askFor(changes.userId ?? newId('user'), changes)
-  return await inTransaction(pool, async (tx) => await link(tx, parts, ask, now), {
-    lockTimeoutMs: 5_000,
-  })
+  const { bankAccount } = await inTransaction(
+    pool,
+    async (tx) => await link(tx, parts, ask, now),
+    { lockTimeoutMs: 5_000 },
+  )
+  return bankAccount
 }

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { findBankAccount } from '../../src/banks/find.ts'
+import { link } from '../../src/banks/link.ts'
 import { unlink } from '../../src/banks/unlink.ts'
 import { recordMicroEntries, tryMicroAmounts } from '../../src/banks/verify.ts'
+import { inTransaction } from '../../src/db/tx.ts'
 import { newId } from '../../src/ids/ids.ts'
 import { type FreshDatabase, freshDatabase } from '../kit/database.ts'
-import { daysAfter, linked, monday, newNumber, newParts } from './linked.ts'
+import { askFor, daysAfter, linked, monday, newNumber, newParts } from './linked.ts'
 
 let database: FreshDatabase
 before(async () => {
@@ -14,6 +16,7 @@ before(async () => {
 after(async () => await database.drop())
 
 const parts = newParts()
+const options = { lockTimeoutMs: 5_000 }
 const wrong = [1, 2] as const
 
 /** A linked account that was sent 11 and 22 cents. */
@@ -130,6 +133,67 @@ test('linking again gives no fresh tries, until 30 days have passed', async () =
   await assert.rejects(relink(32), { code: 'bank_account_locked' })
   const third = await relink(34)
   assert.deepEqual(await answer(third, wrong), { verdict: 'micro_amounts_wrong', triesLeft: 2 })
+})
+
+test('for 30 days a number that is linked again keeps the amounts it was sent', async () => {
+  const { pool } = database
+  const userId = newId('user')
+  const accountNumber = newNumber()
+  const relink = async (day: number) => {
+    const ask = askFor(userId, { accountNumber })
+    const done = await inTransaction(
+      pool,
+      async (tx) => await link(tx, parts, ask, daysAfter(day)),
+      options,
+    )
+    return { ...done, ...done.bankAccount }
+  }
+  const first = await relink(0)
+  assert.equal(first.unsent, first.bankAccountId)
+  await unlink(pool, userId, first.bankAccountId, daysAfter(0))
+
+  const second = await relink(1)
+  assert.equal(second.unsent, first.bankAccountId, 'they are still to be sent, for the first link')
+  assert.equal((await answer(second, [11, 22])).verdict, 'micro_entries_not_sent')
+  await unlink(pool, userId, second.bankAccountId, daysAfter(1))
+  assert(await recordMicroEntries(pool, userId, first.bankAccountId, [11, 22]))
+
+  const third = await relink(29)
+  assert.equal(third.unsent, null)
+  assert.deepEqual(await answer(third, wrong), { verdict: 'micro_amounts_wrong', triesLeft: 2 })
+  assert.equal((await answer(third, [11, 22])).verdict, 'verified')
+  await unlink(pool, userId, third.bankAccountId, daysAfter(29))
+
+  const fourth = await relink(29)
+  assert.equal(fourth.status, 'pending_verification', 'its owner names them anew')
+  await unlink(pool, userId, fourth.bankAccountId, daysAfter(29))
+
+  const fifth = await relink(30)
+  assert.equal(fifth.unsent, fifth.bankAccountId)
+  assert.equal((await answer(fifth, [11, 22])).verdict, 'micro_entries_not_sent')
+})
+
+test('the amounts that an earlier link was sent verify a later one that waited', async () => {
+  const { pool } = database
+  const userId = newId('user')
+  const accountNumber = newNumber()
+  const first = await linked(pool, parts, { userId, accountNumber })
+  await unlink(pool, userId, first.bankAccountId, monday)
+  const second = await linked(pool, parts, { userId, accountNumber })
+  const record = async (amounts: readonly [number, number]) =>
+    await recordMicroEntries(pool, userId, first.bankAccountId, amounts)
+  assert.equal(await record([22, 11]), true)
+  assert.equal(await record([11, 22]), false)
+  await assert.rejects(record([11, 23]), /do not match/)
+  assert.equal((await answer(second, [11, 22])).verdict, 'verified')
+})
+
+test('the amounts stay with the user who was sent them', async () => {
+  const accountNumber = newNumber()
+  const first = await linked(database.pool, parts, { accountNumber })
+  await recordMicroEntries(database.pool, first.userId, first.bankAccountId, [11, 22])
+  const other = await linked(database.pool, parts, { accountNumber })
+  assert.equal((await answer(other, [11, 22])).verdict, 'micro_entries_not_sent')
 })
 
 test('wrong answers before a right one are forgotten', async () => {

@@ -84,14 +84,14 @@ test('every answer that a caller heard is true for ever', limits, async (t) => {
     (total() < KILLS || performance.now() - started < SECONDS * 1_000)
   ) {
     const goal = heard.length + 20 + random.below(150)
-    await until('callers hear answers again', () => {
+    await untilSo('callers hear answers again', () => {
       service.start() // after a start that was refused because PostgreSQL was killed under it
       return calm.signal.aborted || heard.length >= goal
     })
     await breaker.strike()
   }
   const last = heard.length + CALLERS
-  await until('callers hear answers after the last kill', () => {
+  await untilSo('callers hear answers after the last kill', () => {
     service.start()
     return calm.signal.aborted || heard.length >= last
   })
@@ -109,6 +109,15 @@ test('every answer that a caller heard is true for ever', limits, async (t) => {
   await books.end()
   assert.equal(await service.stop(), 0)
 })
+
+/** Or fails with what the service said meanwhile. */
+async function untilSo(what: string, fact: () => boolean): Promise<void> {
+  try {
+    await until(what, fact)
+  } catch (error) {
+    assert.fail(`${String(error)}\n${service.output()}`)
+  }
+}
 
 async function openBooks(): Promise<Pool> {
   const url = await findEmbedded(dataDir)

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
+import type { TestContext } from 'node:test'
 import type { UserId } from '../../src/ids/ids.ts'
 import { startWorld } from '../kit/world.ts'
 import type { World } from '../kit/world.ts'
 import { assertBooks, assertHeardIsTrue, countTransactions } from './kit/books.ts'
 import type { Heard } from './kit/books.ts'
-import { attempt, openDoor, tryPayment } from './kit/door.ts'
+import { askFor, attempt, openDoor, tryPayment } from './kit/door.ts'
 import type { Door, Payment } from './kit/door.ts'
 import { insist, isAgain, until } from './kit/insist.ts'
 import { calm, cuts, nextCommit, stalls } from './kit/proxy.ts'
@@ -32,14 +33,12 @@ type Pair = Readonly<{ door: Door; payment: Payment; before: ReadonlyMap<UserId,
 /**
  * Two users of their own and a way of their own to the database, so that tests run side by side.
  */
-async function prepare(): Promise<Pair> {
+async function prepare(t: TestContext): Promise<Pair> {
   const [from, to] = [await world.rich(1_000n), await world.person()]
   const payment = { from, to, cents: 250n, key: randomUUID() }
-  return {
-    door: await openDoor(world),
-    payment,
-    before: await countTransactions(world.pool, [from]),
-  }
+  const door = await openDoor(world)
+  t.after(door.close)
+  return { door, payment, before: await countTransactions(world.pool, [from]) }
 }
 
 /** Asks until there is an answer. Returns it, with what was heard instead on the way. */
@@ -65,23 +64,32 @@ async function assertPaidOnce(pair: Pair, heard: Heard): Promise<void> {
   await assertHeardIsTrue(world.pool, [heard, again], before)
   const { wallet } = await world.payments.ownUser(payment.from, { start: null, end: null })
   assert.equal(wallet.balance, 1_000n - payment.cents)
-  await door.close()
 }
 
-/** A session of ours waits for a lock that another of ours holds. */
-async function someoneWaitsForLock(): Promise<boolean> {
+/** Without a key there is no record that would stop a second effect: what was posted tells. */
+async function assertPaidOnceWithoutKey({ door, payment, before }: Pair): Promise<void> {
+  const { value } = await door.payments.moveMoney(payment.from, askFor(payment), null)
+  assert.equal(value.status, 'accepted')
+  const [[payer, earlier] = []] = [...before]
+  assert(payer !== undefined && earlier !== undefined)
+  assert.equal((await countTransactions(world.pool, [payer])).get(payer), earlier + 1)
+  const { wallet } = await world.payments.ownUser(payment.from, { start: null, end: null })
+  assert.equal(wallet.balance, 1_000n - payment.cents)
+}
+
+/** A session of the door waits for a lock, which only another of its sessions can hold. */
+async function waitsForLock({ name }: Door): Promise<boolean> {
   const { rowCount } = await world.pool.query(
-    `select from pg_stat_activity
-     where datname = current_database() and application_name = 'chaos'
-       and wait_event_type = 'Lock'`,
+    `select from pg_stat_activity where application_name = $1 and wait_event_type = 'Lock'`,
+    [name],
   )
   return rowCount! > 0
 }
 
 describe('around COMMIT', { concurrency: true }, () => {
   for (const fault of cuts) {
-    test(`${fault}: the first call hears the truth`, async () => {
-      const pair = await prepare()
+    test(`${fault}: the first call hears the truth`, async (t) => {
+      const pair = await prepare(t)
       pair.door.proxy.plan(nextCommit(fault))
       const [heard, reasons] = await payInTheEnd(pair)
       assert.equal(pair.door.proxy.faults(), 1)
@@ -90,9 +98,18 @@ describe('around COMMIT', { concurrency: true }, () => {
     })
   }
 
+  for (const fault of [...cuts, 'stall-after'] as const) {
+    test(`${fault}: what came without a key is posted once as well`, async (t) => {
+      const pair = await prepare(t)
+      pair.door.proxy.plan(nextCommit(fault))
+      await assertPaidOnceWithoutKey(pair)
+      assert.equal(pair.door.proxy.faults(), 1)
+    })
+  }
+
   for (const fault of stalls) {
-    test(`${fault}: no answer is a lie, and the key finds its one effect`, async () => {
-      const pair = await prepare()
+    test(`${fault}: no answer is a lie, and the key finds its one effect`, async (t) => {
+      const pair = await prepare(t)
       pair.door.proxy.plan(nextCommit(fault))
       const [heard] = await payInTheEnd(pair)
       assert.equal(pair.door.proxy.faults(), 1)
@@ -100,19 +117,19 @@ describe('around COMMIT', { concurrency: true }, () => {
     })
   }
 
-  test('a COMMIT that arrives after its sender gave it up counts, and counts once', async () => {
-    const pair = await prepare()
+  test('a COMMIT that arrives after its sender gave it up counts, and counts once', async (t) => {
+    const pair = await prepare(t)
     pair.door.proxy.plan(nextCommit('stall-before'))
-    const paying = payInTheEnd(pair)
+    const paying = assertPaidOnceWithoutKey(pair)
     // The old session still holds the locks, so whoever looks for the truth waits for its end.
-    await until('somebody waits for the session that is silent', someoneWaitsForLock)
+    const waiting = until('the look waits', async () => await waitsForLock(pair.door))
+    await Promise.race([paying, waiting])
     pair.door.proxy.release()
-    const [heard] = await paying
-    await assertPaidOnce(pair, heard)
+    await paying
   })
 
-  test('a second call under the key, while the first hangs, does not pay twice', async () => {
-    const pair = await prepare()
+  test('a second call under the key, while the first hangs, does not pay twice', async (t) => {
+    const pair = await prepare(t)
     pair.door.proxy.plan(nextCommit('stall-before'))
     const first = payInTheEnd(pair)
     await until('the COMMIT hangs', () => pair.door.proxy.silent() > 0)
@@ -123,8 +140,8 @@ describe('around COMMIT', { concurrency: true }, () => {
   })
 
   for (const fault of cuts) {
-    test(`${fault} by a database that stays away: unknown, until its key finds out`, async () => {
-      const pair = await prepare()
+    test(`${fault} by a database that stays away: unknown, until its key finds out`, async (t) => {
+      const pair = await prepare(t)
       const { door, payment } = pair
       door.proxy.plan({
         ...calm,
@@ -149,6 +166,7 @@ describe('around COMMIT', { concurrency: true }, () => {
 test('many callers, and connections that break all the time: every answer is true', async (t) => {
   const random = createRandom(seedOf(t))
   const door = await openDoor(world)
+  t.after(door.close)
   const users = await Promise.all(Array.from({ length: 16 }, async () => await world.rich(2_000n)))
   const before = await countTransactions(world.pool, users)
   const faults: readonly [null, ...(Fault | null)[]] = [null, null, null, null, null, ...cuts]
@@ -159,7 +177,7 @@ test('many callers, and connections that break all the time: every answer is tru
   const heard: Heard[] = []
   const reasons: string[] = []
   const caller = async (): Promise<void> => {
-    for (let payments = 0; payments < 12; payments += 1) {
+    for (let payments = 0; payments < 20; payments += 1) {
       const from = users[random.below(users.length)]!
       const to = users.find((user) => user !== from && random.chance(0.5)) ?? users.at(-1)!
       if (from === to) continue
@@ -184,12 +202,12 @@ test('many callers, and connections that break all the time: every answer is tru
   assert(!reasons.includes('outcome_unknown'), 'the database could be reached all the time')
   await assertHeardIsTrue(world.pool, heard, before)
   await assertBooks(world.pool)
-  await door.close()
 })
 
 test('linking a bank account through lost commits links it once', async (t) => {
   const random = createRandom(seedOf(t))
   const door = await openDoor(world)
+  t.after(door.close)
   const user = await world.person()
   for (const fault of [...cuts, ...cuts]) {
     const key = randomUUID()
@@ -212,5 +230,4 @@ test('linking a bank account through lost commits links it once', async (t) => {
   }
   const { bankAccounts } = await world.payments.ownUser(user, { start: null, end: null })
   assert.equal(bankAccounts.length, 2 * cuts.length)
-  await door.close()
 })

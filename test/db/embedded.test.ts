@@ -111,6 +111,24 @@ test('it recovers when owner and PostgreSQL were both killed', async () => {
   await next.stop()
 })
 
+test('a statement that outlives both owner and PostgreSQL does not keep it from starting', async () => {
+  const { process: owner, told } = await startOwner(dir)
+  // It only counts, and so does not notice that anything has happened.
+  const counting = ask(told.url!, 'select count(*) from generate_series(1, 1000000000)')
+  const lost = counting.catch((error: unknown) => String(error))
+  await until('it counts', async () => {
+    const asked =
+      "select from pg_stat_activity where state = 'active' and query like 'select count%'"
+    return (await ask(told.url!, asked)).length > 0
+  })
+  await sigkill(owner)
+  process.kill(told.pid!, 'SIGKILL')
+  const next = await startEmbedded({ dir })
+  assert.deepEqual(await ask(next.url, 'select n from kept order by n'), [{ n: 42 }, { n: 43 }])
+  assert.match(String(await lost), /terminated|ECONNRESET/)
+  await next.stop()
+})
+
 test('when PostgreSQL itself is killed it comes back at the same address', async () => {
   const embedded = await startEmbedded({ dir })
   for (let kills = 0; kills < 3; kills += 1) {

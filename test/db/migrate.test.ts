@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { migrate, readMigrations } from '../../src/db/migrate.ts'
+import { openPool } from '../../src/db/pool.ts'
 import { migrateQueue } from '../../src/queue/schema.ts'
 import { emptyDatabase, type FreshDatabase } from '../kit/database.ts'
 import { startRefused } from '../kit/refused.ts'
@@ -57,6 +58,59 @@ test('a migration that fails leaves nothing, and the ones before it stay', async
   const { rows } = await db.pool.query(`select to_regclass('one')::text as one,
     to_regclass('two')::text as two, (select count(*)::int from migration) as applied`)
   assert.deepEqual(rows, [{ one: 'one', two: null, applied: 1 }])
+})
+
+test('a migration waits two seconds for a table, and then not longer', async () => {
+  await apply({ '0001-one.sql': first })
+  const reader = await db.pool.lend()
+  await reader.query('begin; lock table one in access share mode')
+  const alter = '--! additive\nalter table one add column name text;\n'
+  const started = performance.now()
+  const files = { '0001-one.sql': first, '0002-alter.sql': alter }
+  await startRefused(apply(files), /0002-alter.sql waited too long for a table/)
+  assert(performance.now() - started < 5_000)
+  await reader.query('rollback')
+  reader.giveBack()
+  assert.deepEqual(await apply(files), ['0002-alter.sql'])
+})
+
+test('a migration that sets its own lock timeout decides for no other', async () => {
+  const timeout = `insert into told values (current_setting('lock_timeout'));\n`
+  await apply({
+    '0001-table.sql': `--! additive\ncreate table told (timeout text);\n${timeout}`,
+    '0002-own.sql': `--! additive\nset lock_timeout = '7s';\n${timeout}`,
+    '0003-next.sql': `--! additive\n${timeout}`,
+  })
+  const { rows } = await db.pool.query<{ timeout: string }>('select timeout from told')
+  assert.deepEqual(
+    rows.map(({ timeout }) => timeout),
+    ['2s', '7s', '2s'],
+  )
+})
+
+test('a breaking migration is refused while servers are connected, by their names', async () => {
+  const start = { '0001-one.sql': first.replace('additive', 'breaking') }
+  const files = { ...start, '0002-drop.sql': '--! breaking\ndrop table one;\n' }
+  const server = openPool({
+    url: db.url,
+    max: 1,
+    statementTimeoutMs: 2_000,
+    applicationName: 'farthing queue',
+  })
+  await server.query('select 1')
+  assert.deepEqual(await apply(start), ['0001-one.sql'], 'an empty database has no last version')
+  await startRefused(apply(files), /0002-drop.sql is breaking.*farthing queue.*Stop them all/)
+  assert.deepEqual(await apply({ ...start, '0002-two.sql': second }), ['0002-two.sql'])
+  await server.end()
+})
+
+test('the database keeps the kind of each migration', async () => {
+  await apply({ '0001-one.sql': first, '0002-drop.sql': '--! breaking\ndrop table one;\n' })
+  const { rows } = await db.pool.query('select name, kind from migration order by number')
+  assert.deepEqual(rows, [
+    { name: '0001-one.sql', kind: 'additive' },
+    { name: '0002-drop.sql', kind: 'breaking' },
+  ])
 })
 
 test('a file that was changed after it was applied is refused by name', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { connectLedger } from '../../src/db/pool.ts'
+import { AppError } from '../../src/errors.ts'
 import { parseTime, printTime } from '../../src/time.ts'
 import { type FreshDatabase, freshDatabase } from '../kit/database.ts'
 
@@ -43,6 +44,28 @@ test('a time goes in and comes out the same', async () => {
 
 test('what is no moment is refused, not guessed', async () => {
   await assert.rejects(db.pool.query(`select 'infinity'::timestamptz`), /outside of what is stored/)
+})
+
+test('the ledger does not work on a server that may forget, whenever it connects', async () => {
+  const options = {
+    statementTimeoutMs: 2_000,
+    lockTimeoutMs: 1_000,
+    applicationName: 'farthing test',
+  }
+  const careless = await freshDatabase()
+  await (await connectLedger({ ...options, url: careless.url })).close()
+  const name = new URL(careless.url).pathname.slice(1)
+  await careless.pool.query(
+    `alter role current_user in database ${name} set synchronous_commit = off`,
+  )
+  await assert.rejects(connectLedger({ ...options, url: careless.url }), (error) => {
+    assert(error instanceof AppError && error.code === 'database_unavailable', String(error))
+    assert.deepEqual(error.facts, {}, 'nothing of it is for callers')
+    assert(error.cause instanceof Error)
+    assert.match(error.cause.message, /synchronous_commit is off.*set it to on/)
+    return true
+  })
+  await careless.drop()
 })
 
 test('the ledger connection reads columns alike, and answers a pipeline in order', async () => {

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { readTokenKeys } from '../../src/auth/keys.ts'
-import type { PrivateJwk } from '../../src/auth/keys.ts'
+import type { TokenJwk } from '../../src/keys.ts'
 import { createIssuer, createVerifier } from '../../src/auth/tokens.ts'
 import { AppError } from '../../src/errors.ts'
 import type { HttpParts } from '../../src/http/parts.ts'
@@ -31,7 +31,7 @@ export async function openDoor(change: Partial<HttpParts> = {}): Promise<Door> {
   let now = 1_790_000_000_000_000n as Micros
   const clock = { now: () => now }
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const jwk = { ...(privateKey.export({ format: 'jwk' }) as PrivateJwk), kid: 'test' }
+  const jwk = { ...(privateKey.export({ format: 'jwk' }) as TokenJwk), kid: 'test' }
   const keys = readTokenKeys([jwk])
   const issuing = { keys, issuer: 'http://test', audience: 'http://test', ttlSeconds: 300, clock }
   const userId = newId('user')

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { pino } from 'pino'
 import { readTokenKeys } from '../../src/auth/keys.ts'
-import type { PrivateJwk } from '../../src/auth/keys.ts'
+import type { TokenJwk } from '../../src/keys.ts'
 import { createSessions } from '../../src/auth/sessions.ts'
 import { createThrottle } from '../../src/auth/throttle.ts'
 import { createIssuer, createVerifier } from '../../src/auth/tokens.ts'
@@ -42,7 +42,7 @@ export async function openHouse(options: WorldOptions = {}): Promise<House> {
   const world = await startWorld(options)
   const { pool, clock, directory } = world.parts
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const jwk = { ...(privateKey.export({ format: 'jwk' }) as PrivateJwk), kid: 'test' }
+  const jwk = { ...(privateKey.export({ format: 'jwk' }) as TokenJwk), kid: 'test' }
   const keys = readTokenKeys([jwk])
   const issuing = { keys, issuer: 'http://test', audience: 'http://test', ttlSeconds: 300, clock }
   const issueToken = createIssuer(issuing)

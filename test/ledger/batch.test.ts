@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import { connectLedger } from '../../src/db/pool.ts'
 import type { LedgerConnection } from '../../src/db/pool.ts'
 import type { Statement } from '../../src/db/query.ts'
 import type { Account, AccountId } from '../../src/ledger/account.ts'
-import { accountsOf, writeBatch } from '../../src/ledger/batch.ts'
+import { accountsOf, decideBatch } from '../../src/ledger/batch.ts'
+import type { Decided } from '../../src/ledger/batch.ts'
+import { commitBatch } from '../../src/ledger/commit.ts'
+import type { End } from '../../src/ledger/commit.ts'
+import { disagreementIn } from '../../src/ledger/disagreement.ts'
+import { createOutbox } from '../../src/ledger/outbox.ts'
 import type { Passengers, Ride } from '../../src/ledger/passengers.ts'
 import { readAccounts, setAccountState } from '../../src/ledger/store.ts'
 import { systemClock } from '../../src/time.ts'
@@ -37,29 +43,36 @@ async function wallet(id: AccountId): Promise<Account> {
   return found
 }
 
-async function write<P>(rides: readonly Ride<P>[], passengers: Passengers<P, never>) {
-  return await writeBatch(tx, passengers, rides, now())
+const LOCK_MS = 300
+
+async function decide<P>(rides: readonly Ride<P>[], passengers: Passengers<P, never>) {
+  return await decideBatch(tx, passengers, rides, now(), LOCK_MS)
+}
+
+async function commit({ writes }: Decided<never>): Promise<End> {
+  return await commitBatch(tx, writes, 2_000)
 }
 
 test('a batch is there when it is committed, and not before', async () => {
   const [alice, bob] = (await books.accounts(2, 10n)) as [AccountId, AccountId]
-  const { verdicts, mark } = await write([payment(alice, bob, 4n)], quiet)
+  const decided = await decide([payment(alice, bob, 4n)], quiet)
+  const { verdicts, mark } = decided
   assert.deepEqual(
     verdicts.map(({ outcome }) => outcome),
     ['posted'],
   )
   assert.equal((await wallet(bob)).balance, 10n)
-  await tx.query('commit')
+  assert.equal(await commit(decided), 'committed')
   const { balance, version, at } = await wallet(alice)
   assert.deepEqual({ balance, version, at }, { balance: 6n, version: 2n, at: mark?.at })
 })
 
 test('a batch that is rolled back leaves nothing, and its versions are given again', async () => {
   const [alice, bob] = (await books.accounts(2, 10n)) as [AccountId, AccountId]
-  const first = await write([payment(alice, bob, 4n)], quiet)
+  const first = await decide([payment(alice, bob, 4n)], quiet)
   await tx.query('rollback')
-  const second = await write([payment(alice, bob, 5n)], quiet)
-  await tx.query('commit')
+  const second = await decide([payment(alice, bob, 5n)], quiet)
+  await commit(second)
   assert.equal(second.mark?.version, first.mark?.version)
   assert.equal((await wallet(bob)).balance, 15n)
 })
@@ -71,16 +84,18 @@ test('what is written is what was decided, column by column', async () => {
     payment(alice, bob, 40n),
     payment(bob, alice, 1n),
   ]
-  const { verdicts } = await write(rides, quiet)
-  await tx.query('commit')
-  const decided = verdicts.flatMap((verdict) => (verdict.outcome === 'void' ? [] : verdict.entries))
+  const decided = await decide(rides, quiet)
+  await commit(decided)
+  const entries = decided.verdicts.flatMap((verdict) =>
+    verdict.outcome === 'void' ? [] : verdict.entries,
+  )
   const { rows } = await books.pool.query(
     `select account_id as account, version, transaction_id as transaction, at, amount, balance,
             held, sent, withdrawn, other_id as other, 'payment' as kind, opens, note
      from entry where transaction_id = any($1) order by array_position($1, transaction_id), amount`,
     [rides.map(({ movement }) => movement.transaction)],
   )
-  assert.deepEqual(rows, decided)
+  assert.deepEqual(rows, entries)
 })
 
 test('when all are refused without a mark, nothing is written and nobody is asked to', async () => {
@@ -90,11 +105,11 @@ test('when all are refused without a mark, nothing is written and nobody is aske
     look: quiet.look,
     write: async () => assert.fail('there is nothing to write'),
   }
-  const { verdicts, mark } = await write([payment(alice, newAccount(), 1n)], passengers)
-  await tx.query('commit')
-  assert.equal(mark, null)
+  const decided = await decide([payment(alice, newAccount(), 1n)], passengers)
+  assert.equal(await commit(decided), 'committed')
+  assert.equal(decided.mark, null)
   assert.deepEqual(
-    verdicts.map(({ outcome }) => outcome),
+    decided.verdicts.map(({ outcome }) => outcome),
     ['void'],
   )
   assert.deepEqual(await wallet(alice), before)
@@ -116,10 +131,9 @@ test('rows of passengers stand or fall with the money', async () => {
     payment(alice, bob, 4n, { passenger: 'small' }),
     payment(alice, bob, 400n, { passenger: 'large' }),
   ]
-  for (const end of ['rollback', 'commit']) {
-    await write(rides, passengers)
-    await tx.query(end)
-  }
+  await decide(rides, passengers)
+  await tx.query('rollback')
+  await commit(await decide(rides, passengers))
   const { rows } = await books.pool.query('select name from ticket order by name')
   assert.deepEqual(rows, [{ name: 'large declined' }, { name: 'small posted' }])
 })
@@ -140,7 +154,16 @@ test('accounts are locked in the order of their ids, each once', async () => {
   assert.deepEqual(accountsOf([{ movement: marked, tokens: [], passenger: null }]), [a, b, e])
 })
 
-test('the lock and what passengers read go in one round trip', async () => {
+/** A connection whose answers take their time. */
+const late =
+  (connection: LedgerConnection): LedgerConnection['query'] =>
+  async (statement, values) => {
+    const answer = connection.query<never>(statement, values)
+    await delay(100)
+    return await answer
+  }
+
+test('a batch goes in two round trips: lock and look, write and commit', async () => {
   const [alice, bob] = (await books.accounts(2, 10n)) as [AccountId, AccountId]
   const sent: string[] = []
   const listening: LedgerConnection = {
@@ -159,11 +182,17 @@ test('the lock and what passengers read go in one round trip', async () => {
       await connection.query('select 2')
     },
   }
-  const work = writeBatch(listening, passengers, [payment(alice, bob, 1n)], now())
-  assert.deepEqual(sent, ['begin isolation level read committed', 'ledger_lock', 'select 1'])
-  await work
-  await tx.query('commit')
-  assert.deepEqual(sent.slice(3), ['ledger_write_accounts', 'ledger_append', 'select 2'])
+  const rides = [payment(alice, bob, 1n)]
+  const deciding = decideBatch(listening, passengers, rides, now(), LOCK_MS)
+  const begin = `begin isolation level read committed; set local lock_timeout = ${LOCK_MS}`
+  assert.deepEqual(sent, [begin, 'ledger_lock', 'select 1'])
+  const { writes } = await deciding
+  assert.equal(sent.length, 3)
+  const committing = commitBatch({ ...listening, query: late(listening) }, writes, 2_000)
+  await nextTurn()
+  const together = ['ledger_write_accounts', 'ledger_append', 'select 2', 'commit']
+  assert.deepEqual(sent.slice(3), together)
+  assert.equal(await committing, 'committed')
 })
 
 test('a block that came while the batch waited for its lock is seen', async () => {
@@ -171,11 +200,12 @@ test('a block that came while the batch waited for its lock is seen', async () =
   const other = await books.pool.lend()
   await other.query('begin')
   await setAccountState(other, alice, 'blocked')
-  const work = write([payment(alice, bob, 1n)], quiet)
+  const work = decide([payment(alice, bob, 1n)], quiet)
   await other.query('commit')
   other.giveBack()
-  const [verdict] = (await work).verdicts
-  await tx.query('commit')
+  const decided = await work
+  await commit(decided)
+  const [verdict] = decided.verdicts
   assert(verdict?.outcome === 'declined')
   assert.equal(verdict.reason, 'account_blocked')
 })
@@ -190,6 +220,67 @@ test('an account whose version changed under its lock fails the batch', async ()
     },
     write: quiet.write,
   }
-  await assert.rejects(write([payment(alice, bob, 1n)], passengers), assert.AssertionError)
-  await tx.query('rollback')
+  const decided = await decide([payment(alice, bob, 1n)], passengers)
+  await assert.rejects(commit(decided), (error) => {
+    const found = disagreementIn(error)?.message
+    assert.equal(found, `an account changed under its lock: ${alice}`)
+    return true
+  })
+  assert.equal((await wallet(bob)).balance, 10n)
+})
+
+test('other errors of the same kind are not taken for it', async () => {
+  await assert.rejects(tx.query(`select 'an account changed'::bigint`), (error) => {
+    assert.equal(disagreementIn(error), null)
+    return true
+  })
+  assert.equal(disagreementIn(new Error(`books disagree: x: ${newAccount()}`)), null)
+})
+
+/** A room whose row is refused, by the database or by the driver before it gets there. */
+const writing = (text: string, value: unknown): Passengers<null, never> => ({
+  look: quiet.look,
+  write: async (outbox) => {
+    await outbox.query('select 1')
+    await outbox.query({ name: `test ${text}`, text }, [value])
+    await outbox.query('select 2')
+  },
+})
+
+test('a write that fails takes the whole batch with it, although COMMIT was sent', async () => {
+  const [alice, bob] = (await books.accounts(2, 10n)) as [AccountId, AccountId]
+  const circle: Record<string, unknown> = {}
+  circle['self'] = circle
+  const refusals = [
+    [writing('select 1 / $1::int', 0), /division by zero/],
+    [writing('select $1::json', circle), /circular/],
+  ] as const
+  for (const [passengers, message] of refusals) {
+    const decided = await decide([payment(alice, bob, 1n)], passengers)
+    await assert.rejects(commit(decided), message)
+    await tx.query('rollback')
+    assert.equal((await wallet(bob)).balance, 10n)
+  }
+})
+
+test('a passenger that fails before it has told all of its writes sends none of them', async () => {
+  const [alice, bob] = (await books.accounts(2, 10n)) as [AccountId, AccountId]
+  const passengers: Passengers<null, never> = {
+    look: quiet.look,
+    write: async (outbox) => {
+      await outbox.query('create table never (name text)')
+      throw new RangeError('half way')
+    },
+  }
+  await assert.rejects(decide([payment(alice, bob, 1n)], passengers), /half way/)
+  await tx.query('commit')
+  assert.equal((await wallet(bob)).balance, 10n)
+  await assert.rejects(books.pool.query('select from never'), /does not exist/)
+})
+
+test('a statement that comes after the batch was sent is refused', async () => {
+  const outbox = createOutbox()
+  await outbox.query('select 1')
+  assert.deepEqual(outbox.seal(), [{ statement: 'select 1', values: [] }])
+  await assert.rejects(outbox.query('select 2'), /after its batch was sent/)
 })

@@ -116,6 +116,22 @@ export async function openBooks(): Promise<Books> {
   }
 }
 
+/** Holds accounts' rows in a session of its own, as a slow transaction elsewhere would. */
+export async function lockRows(
+  { pool }: Books,
+  ids: readonly AccountId[],
+): Promise<Readonly<{ release: () => Promise<void> }>> {
+  const other = await pool.lend()
+  await other.query('begin')
+  await other.query('select from account where account_id = any($1) for update', [ids])
+  return {
+    release: async () => {
+      await other.query('rollback')
+      other.giveBack()
+    },
+  }
+}
+
 /** Any id will do for an account that belongs to nobody. */
 export const newAccount = (): AccountId => newId('user') as string as AccountId
 

@@ -107,28 +107,33 @@ test('connections cut at random, around COMMIT and elsewhere: every answer is tr
 
 const kill = async (pid: number) => await books.pool.query('select pg_terminate_backend($1)', [pid])
 
-/** Ends the server's side of the ledger's own connections, as an operator or a crash would. */
-function killing(when: 'look' | 'write'): Passengers<string, never> {
+/**
+ * Ends the server's side of the ledger's own connections, as an operator or a crash would.
+ * `between` is after the decision, when nothing was written; `write` is with COMMIT on its way.
+ */
+function killing(when: 'look' | 'between' | 'write'): Passengers<string, never> {
   const killed = new Set<string>()
   const first = (rides: readonly Ride<string>[]) => {
     const name = rides[0]?.passenger ?? ''
     return killed.has(name) ? false : killed.add(name)
   }
+  let pid = 0
   return {
     look: async (tx, rides) => {
       const { rows } = await tx.query<{ pid: number }>('select pg_backend_pid() as pid')
-      if (when === 'look' && rows[0] && first(rides)) await kill(rows[0].pid)
+      pid = rows[0]?.pid ?? 0
+      if (when === 'look' && first(rides)) await kill(pid)
       return () => () => null
     },
-    write: async (tx, settled) => {
-      const { rows } = await tx.query<{ pid: number }>('select pg_backend_pid() as pid')
-      const rides = settled.map(({ ride }) => ride)
-      if (when === 'write' && rows[0] && first(rides)) await kill(rows[0].pid)
+    write: async (outbox, settled) => {
+      if (when === 'look' || !first(settled.map(({ ride }) => ride))) return
+      if (when === 'between') await kill(pid)
+      else await outbox.query('select pg_terminate_backend(pg_backend_pid())')
     },
   }
 }
 
-for (const when of ['look', 'write'] as const) {
+for (const when of ['look', 'between', 'write'] as const) {
   test(`a backend that is killed at its ${when} takes nothing with it`, async () => {
     const [alice, bob] = (await books.accounts(2, 10n)) as [AccountId, AccountId]
     const ledger = books.ledger({ passengers: killing(when), lanes: 1 })

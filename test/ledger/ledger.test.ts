@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { after, afterEach, before, test } from 'node:test'
 import type { AppError } from '../../src/errors.ts'
 import type { AccountId } from '../../src/ledger/account.ts'
@@ -6,7 +7,7 @@ import type { Ledger } from '../../src/ledger/ledger.ts'
 import type { Passengers, Ride } from '../../src/ledger/passengers.ts'
 import type { Verdict } from '../../src/ledger/post.ts'
 import { refusedAs } from '../kit/refused.ts'
-import { openBooks, payment, quiet } from './books.ts'
+import { lockRows, openBooks, payment, quiet } from './books.ts'
 import type { Books } from './books.ts'
 
 let books: Books
@@ -152,18 +153,26 @@ test('what no database would store harms its own payment alone', async () => {
   assert.equal((await ledger.post(payment(at(accounts, 0), at(accounts, 1), 1n))).outcome, 'posted')
 })
 
-/** Holds an account's row, as a slow transaction elsewhere would. */
-async function whileLocked(id: AccountId, work: () => Promise<void>): Promise<void> {
-  const other = await books.pool.lend()
-  try {
-    await other.query('begin')
-    await other.query('select 1 from account where account_id = $1 for update', [id])
-    await work()
-    await other.query('rollback')
-  } finally {
-    other.destroy()
-  }
-}
+test('one that no database would store is found by halves', async () => {
+  const accounts = await books.accounts(20, 1_000n)
+  const ledger = books.ledger({ passengers: quiet, lanes: 1 })
+  const rides = Array.from({ length: 500 }, (_, index) => {
+    const note = index === 333 ? 'a\0b' : 'fine'
+    return payment(at(accounts, index), at(accounts, index + 1), 1n, { note })
+  })
+  const sizes: number[] = []
+  const count = (message: unknown): void => void sizes.push((message as { size: number }).size)
+  subscribe('farthing:ledger.batch', count)
+  const answers = await settled(ledger, rides)
+  unsubscribe('farthing:ledger.batch', count)
+  const refused = answers.flatMap(({ status }, index) => (status === 'rejected' ? index : []))
+  assert.deepEqual(refused, [333])
+  assert(sizes.length <= 10, `499 payments took ${sizes.length} batches`)
+  assert.equal(
+    sizes.reduce((sum, size) => sum + size, 0),
+    499,
+  )
+})
 
 async function settled(
   ledger: Ledger<null, never>,
@@ -176,11 +185,10 @@ test('more than the queue holds is refused at once, and what it holds is carried
   const [alice, bob] = (await books.accounts(2, 100_000n)) as [AccountId, AccountId]
   const ledger = books.ledger({ passengers: quiet, lanes: 1 })
   const rides = Array.from({ length: 9_000 }, () => payment(alice, bob, 1n))
-  let answers: Promise<PromiseSettledResult<Verdict<never>>[]> = Promise.resolve([])
-  await whileLocked(alice, async () => {
-    answers = settled(ledger, rides)
-    await refusedAs('overloaded', ledger.post(payment(bob, alice, 1n)))
-  })
+  const lock = await lockRows(books, [alice])
+  const answers = settled(ledger, rides)
+  await refusedAs('overloaded', ledger.post(payment(bob, alice, 1n)))
+  await lock.release()
   const all = await answers
   const posted = all.filter((one) => one.status === 'fulfilled').length
   assert.equal(posted, 8_192)

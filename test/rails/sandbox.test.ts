@@ -6,12 +6,12 @@ import { money } from '../../src/money.ts'
 import { createSandboxBank } from '../../src/rails/bank/sandbox.ts'
 import { noRail } from '../../src/rails/no-rail.ts'
 import type { Instruction } from '../../src/rails/rail.ts'
-import { after as later, fromDate, type Micros, SECOND } from '../../src/time.ts'
+import { after as later, type Micros, parseTime, SECOND } from '../../src/time.ts'
 import { type FreshDatabase, freshDatabase } from '../kit/database.ts'
 import { railConformance, type Track } from './conformance.ts'
 
 let database: FreshDatabase
-let now: Micros = fromDate(new Date('2026-03-02T15:00:00Z'))
+let now = parseTime('2026-03-02T15:00:00Z') as Micros
 const clock = { now: () => now }
 const key = randomBytes(32)
 

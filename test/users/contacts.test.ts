@@ -5,9 +5,10 @@ import { inTransaction } from '../../src/db/tx.ts'
 import { AppError } from '../../src/errors.ts'
 import { newId } from '../../src/ids/ids.ts'
 import type { UserId } from '../../src/ids/ids.ts'
-import { after as later, MINUTE, SECOND } from '../../src/time.ts'
+import { after as later, DAY, MINUTE, SECOND } from '../../src/time.ts'
 import type { Micros } from '../../src/time.ts'
 import { changeProfile } from '../../src/users/change-profile.ts'
+import { ATTEMPTS_PER_DAY, CODES_PER_DAY } from '../../src/users/contacts.ts'
 import { confirmContact, contactMessage, issueContactCode } from '../../src/users/contacts.ts'
 import { findUser } from '../../src/users/find.ts'
 import { openUser } from '../../src/users/open.ts'
@@ -151,20 +152,101 @@ test('a second code comes after 30 s at the earliest and ends the first', async 
   await confirm(ann.userId, 'email', second.code, now)
 })
 
-test('a code to an old address proves nothing; the new one gets its own at once', async () => {
+async function changeEmail(userId: UserId, email: string, now: Micros): Promise<void> {
+  await inTransaction(
+    database.pool,
+    async (tx) => await changeProfile(tx, userId, { email }, now),
+    options,
+  )
+}
+
+test('a code to an old address proves nothing; the new one gets its own after 30 s', async () => {
   const ann = await someone()
   const { code } = await issue(ann.userId, 'email')
   const email = `new-${ann.email}`
-  await inTransaction(
-    database.pool,
-    async (tx) => await changeProfile(tx, ann.userId, { email }),
-    options,
-  )
+  await changeEmail(ann.userId, email, start)
   await assert.rejects(confirm(ann.userId, 'email', code), refusal('code_expired'))
   assert.equal((await findUser(database.pool, ann.userId))?.emailVerifiedAt, null)
-  const fresh = await issue(ann.userId, 'email')
+  const soon = issue(ann.userId, 'email')
+  await assert.rejects(soon, refusal('rate_limited', { retryAfterSeconds: 30 }))
+  const now = later(start, 30n * SECOND)
+  const fresh = await issue(ann.userId, 'email', now)
   assert.equal(fresh.recipient, email)
-  await confirm(ann.userId, 'email', fresh.code)
+  await confirm(ann.userId, 'email', fresh.code, now)
+})
+
+test('changing an address to and fro mails nobody more often', async () => {
+  const ann = await someone()
+  const addresses = [ann.email, `other-${ann.email}`] as const
+  let now = start
+  for (let sent = 0; sent < CODES_PER_DAY; sent += 1) {
+    await changeEmail(ann.userId, addresses[sent % 2] ?? ann.email, now)
+    const { code } = await issue(ann.userId, 'email', now)
+    // Proving one in between must not begin a new count either.
+    if (sent === 4) await confirm(ann.userId, 'email', code, now)
+    now = later(now, 30n * SECOND)
+  }
+  await changeEmail(ann.userId, ann.email, now)
+  const endOfDay = later(start, DAY)
+  const retryAfterSeconds = Number((endOfDay - now) / SECOND)
+  const eleventh = issue(ann.userId, 'email', now)
+  await assert.rejects(eleventh, refusal('rate_limited', { retryAfterSeconds }))
+  await issue(ann.userId, 'phone', now)
+  const tooSoon = issue(ann.userId, 'email', later(endOfDay, -1n))
+  await assert.rejects(tooSoon, refusal('rate_limited', { retryAfterSeconds: 1 }))
+  const { recipient } = await issue(ann.userId, 'email', endOfDay)
+  assert.equal(recipient, ann.email)
+})
+
+test('new codes give twenty attempts a day and no more, also after a change of address', async () => {
+  const ann = await someone()
+  let now = start
+  let wrong = 0
+  while (wrong < ATTEMPTS_PER_DAY) {
+    const { code } = await issue(ann.userId, 'email', now)
+    for (const left of [4, 3, 2]) {
+      wrong += 1
+      const most = Math.min(left, ATTEMPTS_PER_DAY - wrong)
+      const attempt = confirm(ann.userId, 'email', other(code), now)
+      await assert.rejects(attempt, refusal('code_wrong', { attemptsLeft: most }))
+      if (most > 0) continue
+      await assert.rejects(confirm(ann.userId, 'email', code, now), refusal('code_expired'))
+      break
+    }
+    await changeEmail(ann.userId, `${wrong}-${ann.email}`, now)
+    now = later(now, MINUTE)
+  }
+  const retryAfterSeconds = Number((later(start, DAY) - now) / SECOND)
+  const more = issue(ann.userId, 'email', now)
+  await assert.rejects(more, refusal('rate_limited', { retryAfterSeconds }))
+  const next = later(start, DAY)
+  const { code } = await issue(ann.userId, 'email', next)
+  await confirm(ann.userId, 'email', code, next)
+})
+
+test('a new code and the answer to the one before may come at the same moment', async () => {
+  for (let round = 0; round < 10; round += 1) {
+    const ann = await someone()
+    const { code } = await issue(ann.userId, 'email')
+    const now = later(start, MINUTE)
+    const [confirmed, issued] = await Promise.allSettled([
+      inTransaction(
+        database.pool,
+        async (tx) =>
+          await confirmContact(tx, { userId: ann.userId, channel: 'email', code, now, digestKey }),
+        options,
+      ),
+      issue(ann.userId, 'email', now),
+    ])
+    const codes = [confirmed, issued].map((one) => {
+      if (one.status === 'fulfilled') return 'done'
+      return one.reason instanceof AppError ? one.reason.code : String(one.reason)
+    })
+    assert(
+      ['done,contact_verified', 'code_wrong,done'].includes(codes.join()),
+      codes.join(),
+    )
+  }
 })
 
 test('nobody gets a code who does not exist', async () => {

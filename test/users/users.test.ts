@@ -3,9 +3,10 @@ import { after, before, test } from 'node:test'
 import { inTransaction } from '../../src/db/tx.ts'
 import { AppError } from '../../src/errors.ts'
 import { newId } from '../../src/ids/ids.ts'
+import { printTime } from '../../src/time.ts'
 import type { Micros } from '../../src/time.ts'
-import { changeProfile } from '../../src/users/change-profile.ts'
-import type { ProfilePatch } from '../../src/users/change-profile.ts'
+import { changeProfile, leftContactMessage } from '../../src/users/change-profile.ts'
+import type { ProfileChange, ProfilePatch } from '../../src/users/change-profile.ts'
 import { findUser, findUsers, userByLogin } from '../../src/users/find.ts'
 import { setStatus } from '../../src/users/freeze.ts'
 import { openUser } from '../../src/users/open.ts'
@@ -48,9 +49,13 @@ async function open(ask: NewUser): Promise<User> {
 }
 
 async function change(user: User, patch: ProfilePatch): Promise<User> {
+  return (await changeAt(user, patch, now)).user
+}
+
+async function changeAt(user: User, patch: ProfilePatch, at: Micros): Promise<ProfileChange> {
   const work = inTransaction(
     database.pool,
-    async (tx) => await changeProfile(tx, user.userId, patch),
+    async (tx) => await changeProfile(tx, user.userId, patch, at),
     options,
   )
   return await work
@@ -79,6 +84,7 @@ test('a user is found as opened, and by every name in any spelling', async () =>
     debitCardId: null,
     status: 'active',
     emailVerifiedAt: null,
+    emailBefore: null,
     phoneVerifiedAt: null,
     createdAt: now,
   })
@@ -160,6 +166,37 @@ test('a changed contact is unverified, an unchanged one stays verified', async (
   assert.notEqual(changed.emailVerifiedAt, null)
   assert.equal(changed.phoneVerifiedAt, null)
   assert.equal(tierOf(changed), 'unverified')
+})
+
+test('a proven contact that is changed is told of, and its address is kept', async () => {
+  const ann = await open(someone())
+  const { email, phoneNumber } = someone()
+  assert.deepEqual((await changeAt(ann, { displayName: 'Ann' }, now)).left, [])
+  const unproven = await changeAt(ann, { email: `first-${ann.email}` }, now)
+  assert.deepEqual([unproven.left, unproven.user.emailBefore], [[], null])
+
+  await database.pool.query(
+    'update app_user set email_verified_at = $2, phone_verified_at = $2 where user_id = $1',
+    [ann.userId, printTime(now)],
+  )
+  const same = await changeAt(ann, { email: unproven.user.email.toUpperCase() }, now)
+  assert.deepEqual(same.left, [])
+  const { user, left } = await changeAt(ann, { email, phoneNumber }, now)
+  assert.deepEqual(left, [
+    { channel: 'email', recipient: unproven.user.email },
+    { channel: 'phone', recipient: ann.phoneNumber },
+  ])
+  assert.equal(user.emailBefore, unproven.user.email)
+  assert.deepEqual(await findUser(database.pool, ann.userId), user)
+})
+
+test('what a left contact is told names no new one, and says what to do', () => {
+  for (const channel of ['email', 'phone'] as const) {
+    const { subject, body } = leftContactMessage(channel)
+    assert.match(subject, /was changed/)
+    assert.match(body, /support at once/)
+  }
+  assert(leftContactMessage('phone').body.length <= 160, 'one text message')
 })
 
 test('a card is set and taken away, and what is not named stays', async () => {

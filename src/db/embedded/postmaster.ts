@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import {
   copyFile,
   open,
+  readdir,
   readFile,
   readlink,
   realpath,
@@ -162,10 +163,10 @@ async function answers(secrets: Secrets): Promise<boolean> {
  */
 export async function endOrphan(places: Places): Promise<void> {
   const pid = await postmasterPid(places)
-  if (pid === null) return
-  if (!(await isPostmaster(pid, places))) {
+  if (pid === null || !(await worksIn(pid, places))) {
+    await endLeftBehind(places)
     // The number of a PostgreSQL that is dead, now another program's. PostgreSQL would refuse.
-    await unlink(join(places.cluster, 'postmaster.pid'))
+    if (pid !== null) await unlink(join(places.cluster, 'postmaster.pid'))
     return
   }
   const steps = [
@@ -176,7 +177,7 @@ export async function endOrphan(places: Places): Promise<void> {
     sendSignal(pid, signal)
     const deadline = performance.now() + patienceMs
     while (performance.now() < deadline) {
-      if (!(await isPostmaster(pid, places))) return
+      if (!(await worksIn(pid, places))) return
       await sleep(READY_POLL_MS)
     }
   }
@@ -184,6 +185,43 @@ export async function endOrphan(places: Places): Promise<void> {
     `A PostgreSQL from an earlier start, process ${pid}, still runs in ${places.cluster} and ` +
       `does not stop. End it with \`kill -9 ${pid}\` and start again.`,
   )
+}
+
+/**
+ * Ends the backends of a PostgreSQL whose first process was killed. They notice by themselves, but
+ * not before their statement ends, and until then no other PostgreSQL can start on their files.
+ */
+async function endLeftBehind(places: Places): Promise<void> {
+  const deadline = performance.now() + ORPHAN_IMMEDIATE_MS
+  for (let left = await backendsIn(places); left.length > 0; left = await backendsIn(places)) {
+    if (performance.now() > deadline) {
+      throw new StartRefused(
+        `Processes of an earlier PostgreSQL still run in ${places.cluster} and do not stop. End ` +
+          `them with \`kill -9 ${left.join(' ')}\` and start again.`,
+      )
+    }
+    for (const pid of left) sendSignal(pid, 'SIGQUIT')
+    await sleep(READY_POLL_MS)
+  }
+}
+
+/** Elsewhere than on Linux nobody tells where a process works, and the start is refused instead. */
+async function backendsIn(places: Places): Promise<readonly number[]> {
+  if (process.platform !== 'linux') return []
+  const pids = (await readdir('/proc')).map(Number).filter((pid) => pid > 0)
+  const ours = await Promise.all(
+    pids.map(async (pid) => (await worksIn(pid, places)) && (await isBackend(pid))),
+  )
+  return pids.filter((_, index) => ours[index])
+}
+
+/** Someone may have gone to that directory to look around. */
+async function isBackend(pid: number): Promise<boolean> {
+  try {
+    return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).startsWith('postgres: ')
+  } catch {
+    return false // it has just ended
+  }
 }
 
 /** The process id that PostgreSQL left in its lock file, alive or not. */
@@ -194,7 +232,8 @@ export async function postmasterPid(places: Places): Promise<number | null> {
   return pid > 0 ? pid : null
 }
 
-async function isPostmaster(pid: number, places: Places): Promise<boolean> {
+/** Whether a process works in the cluster's directory, as those of PostgreSQL do. */
+async function worksIn(pid: number, places: Places): Promise<boolean> {
   if (process.platform !== 'linux') {
     const { output } = await run(['ps', '-o', 'command=', '-p', String(pid)], {})
     return output.includes('postgres') && output.includes(places.cluster)

@@ -11,6 +11,7 @@ create table app_user (
   status            text        not null default 'active' check (status in ('active', 'frozen', 'closed')),
   email_verified_at timestamptz,
   phone_verified_at timestamptz,
+  email_before      text,                  -- proven before this one; trusted until this one has long been proven
   created_at        timestamptz not null,
   constraint app_user_pkey primary key (user_id)
 );
@@ -48,13 +49,17 @@ create table refresh_token (
   constraint refresh_token_pkey primary key (user_id, digest)
 );
 
+-- One row for each channel of a user, which outlives the code: it counts what a day may hold.
 create table contact_code (
-  user_id    uuid        not null,
-  channel    text        not null check (channel in ('email', 'phone')),
-  recipient  text        not null,  -- the address it proves
-  digest     bytea       not null,  -- keyed
-  attempts   smallint    not null default 0,
-  expires_at timestamptz not null,
+  user_id        uuid        not null,
+  channel        text        not null check (channel in ('email', 'phone')),
+  recipient      text        not null,  -- the address it proves
+  digest         bytea       not null,  -- keyed
+  attempts       smallint    not null default 0,  -- at this code
+  expires_at     timestamptz not null,  -- at once, when it was used
+  day_began_at   timestamptz not null,  -- with the first code of 24 hours
+  codes_today    smallint    not null default 1,
+  attempts_today smallint    not null default 0,
   constraint contact_code_pkey primary key (user_id, channel)
 );
 

@@ -1,32 +1,70 @@
--- What people see is what the books say: each transaction moved its amount in the wallets of its
--- parties, or nothing, by its kind (1 payment, 2 add money, 3 cash out, 4 payment from a bank) and
--- its status (1 accepted, 2 declined, 3 waits for the payer's code, 4 waits for the bank).
-with moved as (
-  select transaction_id, account_id, sum(amount) as amount,
-         count(*) filter (where opens) as openings
-  from entry
-  group by transaction_id, account_id
+-- The books did what each transaction says, and nothing else: every entry that moved money under
+-- a transaction is one of the legs of its kind and state, and each of those legs stands once.
+with leg (kind, states, account, other, sign) as (
+  -- States: 1 accepted, 4 waits for the bank, 5 came back from the bank. What was declined
+  -- otherwise (2), or waits for the payer's code (3), has moved nothing.
+  values
+    -- payment
+    (1, '{1}'::int[], 'payer',    'payee',     -1),
+    (1, '{1}',        'payee',    'payer',      1),
+    -- add money: asked, arrived, came back
+    (2, '{1,4,5}',    'clearing', 'in',        -1),
+    (2, '{1,4,5}',    'in',       'clearing',   1),
+    (2, '{1}',        'in',       'payer',     -1),
+    (2, '{1}',        'payer',    'in',         1),
+    (2, '{5}',        'in',       'clearing',  -1),
+    (2, '{5}',        'clearing', 'in',         1),
+    -- cash out: asked, arrived, came back
+    (3, '{1,4,5}',    'payer',    'out',       -1),
+    (3, '{1,4,5}',    'out',      'payer',      1),
+    (3, '{1}',        'out',      'clearing',  -1),
+    (3, '{1}',        'clearing', 'out',        1),
+    (3, '{5}',        'out',      'payer',     -1),
+    (3, '{5}',        'payer',    'out',        1),
+    -- payment from a bank: asked, arrived, came back
+    (4, '{1,4,5}',    'clearing', 'in',        -1),
+    (4, '{1,4,5}',    'in',       'clearing',   1),
+    (4, '{1}',        'in',       'payee',     -1),
+    (4, '{1}',        'payee',    'payer',      1),
+    (4, '{5}',        'in',       'clearing',  -1),
+    (4, '{5}',        'clearing', 'in',         1)
+),
+stands as (
+  select transaction_id, payer_id, payee_id, kind, amount,
+         case when status = 2 and starts_with(decline_reason, 'bank_returned_') then 5
+              else status end as state
+  from transaction
 ),
 meant as (
-  select t.transaction_id, t.payer_id, t.payee_id, t.kind, t.status, t.amount,
-         case
-           when t.kind = 1 and t.status = 1 then -t.amount
-           when t.kind = 2 and t.status = 1 then t.amount
-           when t.kind = 3 and t.status in (1, 4) then -t.amount
-           else 0
-         end as payer_moves,
-         case when t.kind in (1, 4) and t.status = 1 then t.amount else 0 end as payee_moves
-  from transaction t
+  select s.transaction_id, s.kind, leg.sign * s.amount as amount,
+         case leg.account
+           when 'payer' then s.payer_id
+           when 'payee' then s.payee_id
+           when 'clearing' then '00000000-0000-7000-8000-000000000001'
+           when 'in' then '00000000-0000-7000-8000-000000000002'
+           when 'out' then '00000000-0000-7000-8000-000000000003'
+         end as account_id,
+         case leg.other
+           when 'payer' then s.payer_id
+           when 'payee' then s.payee_id
+           when 'clearing' then '00000000-0000-7000-8000-000000000001'
+           when 'in' then '00000000-0000-7000-8000-000000000002'
+           when 'out' then '00000000-0000-7000-8000-000000000003'
+         end as other_id
+  from stands s
+  join leg on leg.kind = s.kind and s.state = any(leg.states)
+),
+-- Both sides in one heap, counted: a join would take an entry that stands twice for one.
+counted as (
+  select transaction_id, kind, account_id, other_id, amount, 1 as legs, 0 as entries from meant
+  union all
+  select transaction_id, kind, account_id, other_id, amount, 0, 1
+  from entry
+  where amount <> 0 and kind <> 5
 )
-select 'transaction ' || m.transaction_id as "row",
-       'kind ' || m.kind || ', status ' || m.status || ', amount ' || m.amount
-         || ': its payer''s wallet moved ' || coalesce(payer.amount::text, 'not at all')
-         || ', its payee''s ' || coalesce(payee.amount::text, 'not at all') as why
-from meant m
-left join moved payer on payer.transaction_id = m.transaction_id and payer.account_id = m.payer_id
-left join moved payee on payee.transaction_id = m.transaction_id and payee.account_id = m.payee_id
-                     and m.payee_id <> m.payer_id
-where payer.amount is distinct from m.payer_moves
-   or coalesce(payee.amount, 0) <> m.payee_moves
-   or payer.openings <> 1
-   or (m.payee_moves <> 0 and payee.openings is distinct from 1)
+select 'transaction ' || transaction_id as "row",
+       'kind ' || kind || ', account ' || account_id || ', amount ' || amount || ' against '
+         || other_id || ': entries ' || sum(entries) || ', and it asks for ' || sum(legs) as why
+from counted
+group by transaction_id, kind, account_id, other_id, amount
+having sum(entries) <> sum(legs)

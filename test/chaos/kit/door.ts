@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { connectLedger, openPool } from '../../../src/db/pool.ts'
 import { AppError } from '../../../src/errors.ts'
 import type { ErrorCode } from '../../../src/errors.ts'
@@ -7,6 +8,7 @@ import { money } from '../../../src/money.ts'
 import { createPassengers } from '../../../src/payments/passengers.ts'
 import { createPayments } from '../../../src/payments/payments.ts'
 import type { Payments } from '../../../src/payments/asks.ts'
+import type { MoneyMove } from '../../../src/payments/asks.ts'
 import type { World } from '../../kit/world.ts'
 import type { Heard } from './books.ts'
 import type { Again } from './insist.ts'
@@ -15,6 +17,8 @@ import type { Proxy } from './proxy.ts'
 
 /** A second way into a world, whose ledger and pool reach the database through a proxy. */
 export type Door = Readonly<{
+  /** As its sessions call themselves at the database. */
+  name: string
   proxy: Proxy
   payments: Payments
   close: () => Promise<void>
@@ -30,7 +34,8 @@ export const troubles: ReadonlySet<ErrorCode> = new Set([
 
 export async function openDoor(world: World, lanes = 2): Promise<Door> {
   const proxy = await startProxy(world.url)
-  const settings = { url: proxy.url, statementTimeoutMs: 5_000, applicationName: 'chaos' }
+  const name = `chaos ${randomUUID()}`
+  const settings = { url: proxy.url, statementTimeoutMs: 5_000, applicationName: name }
   const ledger = createLedger({
     connect: async () => await connectLedger({ ...settings, lockTimeoutMs: 4_000 }),
     passengers: createPassengers(null),
@@ -39,6 +44,7 @@ export async function openDoor(world: World, lanes = 2): Promise<Door> {
   })
   const pool = openPool({ ...settings, max: 4 })
   return {
+    name,
     proxy,
     payments: createPayments({ ...world.parts, ledger, pool }),
     close: async () => {
@@ -62,21 +68,26 @@ export async function attempt<T>(work: () => Promise<T>): Promise<T | Again> {
 
 export type Payment = Readonly<{ from: UserId; to: UserId; cents: bigint; key: string }>
 
+/** A payment as the hall is asked for it. */
+export function askFor({ from, to, cents }: Omit<Payment, 'key'>): MoneyMove {
+  return {
+    from: { kind: 'user', id: from },
+    to: { kind: 'user', id: to },
+    amount: money(cents),
+    note: null,
+    transactionDate: null,
+  }
+}
+
 /** One attempt at a payment under its key, as it is held against the books. */
 export async function tryPayment(
   payments: Payments,
-  { from, to, cents, key }: Payment,
+  payment: Payment,
   began: number,
 ): Promise<Heard | Again> {
   return await attempt(async () => {
-    const ask = {
-      from: { kind: 'user', id: from },
-      to: { kind: 'user', id: to },
-      amount: money(cents),
-      note: null,
-      transactionDate: null,
-    } as const
-    const { value } = await payments.moveMoney(from, ask, key)
+    const { from, to, cents, key } = payment
+    const { value } = await payments.moveMoney(from, askFor(payment), key)
     const { transactionId: id, status, declineReason } = value
     const said = { caller: from, key, kind: 'payment', payee: to, cents } as const
     return { ...said, began, ended: performance.now(), answer: { id, status, declineReason } }

@@ -130,12 +130,13 @@ type LinkParts = Readonly<{
   onEnd: () => void
 }>
 
-/** `swallows`: the next answer of the database is the one that nobody shall hear. */
+/** `swallows`: the database's answer to COMMIT is the one that nobody shall hear. */
 type State = 'passes' | 'swallows' | 'silent' | 'cut'
 
 function join(client: Socket, target: URL, parts: LinkParts): Link {
   const database = connect(Number(target.port), target.hostname)
-  const split = createSplitter()
+  const split = createSplitter('client')
+  const splitAnswers = createSplitter('database')
   const held: { to: Socket; data: Buffer }[] = []
   let state: State = 'passes'
   let bytesLeft = parts.bytes ?? Number.POSITIVE_INFINITY
@@ -185,8 +186,10 @@ function join(client: Socket, target: URL, parts: LinkParts): Link {
     }
   })
   database.on('data', (chunk: Buffer) => {
-    if (state === 'swallows') cut()
-    else send(client, chunk)
+    for (const frame of splitAnswers(chunk)) {
+      if (state === 'swallows' && endsTransaction(frame)) cut()
+      else send(client, frame)
+    }
   })
   for (const end of [client, database]) {
     // Else each small message waits for the other side's delayed acknowledgement.
@@ -217,12 +220,12 @@ function ignored(): void {}
 const SSL_REQUEST = 80_877_103
 
 /**
- * Cuts a client's bytes into messages. All but the first begin with a letter; then comes a length.
+ * Cuts bytes into messages. All begin with a letter but the client's first; then comes a length.
  * @see PostgreSQL documentation, "Message Formats"
  */
-function createSplitter(): (chunk: Buffer) => readonly Buffer[] {
+function createSplitter(from: 'client' | 'database'): (chunk: Buffer) => readonly Buffer[] {
   let rest: Buffer = Buffer.alloc(0)
-  let started = false
+  let started = from === 'database'
   return (chunk) => {
     const frames: Buffer[] = []
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
@@ -240,8 +243,15 @@ function createSplitter(): (chunk: Buffer) => readonly Buffer[] {
 }
 
 const QUERY = 'Q'.charCodeAt(0)
-const QUERY_HEADER = 5
+const COMMAND_COMPLETE = 'C'.charCodeAt(0)
+const HEADER = 5
 
 function isCommit(frame: Buffer): boolean {
-  return frame[0] === QUERY && /^commit\b/i.test(frame.toString('latin1', QUERY_HEADER))
+  return frame[0] === QUERY && /^commit\b/i.test(frame.toString('latin1', HEADER))
+}
+
+/** Writes that were sent along with COMMIT are answered before it, often in one packet with it. */
+function endsTransaction(frame: Buffer): boolean {
+  const tag = frame.toString('latin1', HEADER)
+  return frame[0] === COMMAND_COMPLETE && /^(?:COMMIT|ROLLBACK)\0/.test(tag)
 }

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { UserId } from '../../src/ids/ids.ts'
+import { readMailbox } from '../../src/messages/mailbox.ts'
+import { MINUTE } from '../../src/time.ts'
+import { codeRecipient } from '../../src/users/code-recipient.ts'
+import type { User } from '../../src/users/user.ts'
+import { refusedAs } from '../kit/refused.ts'
+import { startWorld } from '../kit/world.ts'
+import type { World } from '../kit/world.ts'
+
+let world: World
+before(async () => {
+  world = await startWorld()
+})
+after(async () => {
+  await world.assertBooks()
+  await world.close()
+})
+
+async function userOf(id: UserId): Promise<User> {
+  return (await world.payments.ownUser(id, { start: null, end: null })).user
+}
+
+async function subjectsTo(recipient: string): Promise<readonly string[]> {
+  return (await readMailbox(world.pool, recipient, 20)).map(({ subject }) => subject)
+}
+
+async function codeTo(recipient: string): Promise<string> {
+  return await world.until(async () => {
+    const [latest] = await readMailbox(world.pool, recipient, 1)
+    return /\b\d{6}\b/.exec(latest?.body ?? '')?.[0]
+  })
+}
+
+const EMAIL_CHANGED = 'Your Farthing e-mail address was changed'
+const PHONE_CHANGED = 'Your Farthing phone number was changed'
+
+test('whoever changes and proves another address neither hides it nor reads codes', async () => {
+  const alice = await world.person()
+  const { email, phoneNumber } = await userOf(alice)
+  const [thief, phone] = [`thief-${email}`, '+14155550123']
+  await world.payments.changeProfile(alice, { email: thief, phoneNumber: phone }, null)
+  await world.until(async () => (await subjectsTo(email)).includes(EMAIL_CHANGED))
+  await world.until(async () => (await subjectsTo(phoneNumber)).includes(PHONE_CHANGED))
+
+  await world.payments.confirmContact(alice, { channel: 'email', code: await codeTo(thief) }, null)
+  const user = await userOf(alice)
+  assert.notEqual(user.emailVerifiedAt, null)
+  const now = world.parts.clock.now()
+  assert.deepEqual(codeRecipient(user, now), { channel: 'email', recipient: email })
+})
+
+test('an address that nobody proved is told of nothing', async () => {
+  const alice = await world.person()
+  const first = `first-${(await userOf(alice)).email}`
+  await world.payments.changeProfile(alice, { email: first }, null)
+  world.advance(MINUTE)
+  await world.payments.changeProfile(alice, { email: `second-${first}` }, null)
+  await codeTo(`second-${first}`)
+  assert.deepEqual(await subjectsTo(first), ['Your Farthing code'])
+})
+
+test('an address may be changed again at once; its code is then to be asked for', async () => {
+  const alice = await world.person()
+  const { email } = await userOf(alice)
+  await world.payments.changeProfile(alice, { email: `typo-${email}` }, null)
+  const right = `right-${email}`
+  const { value } = await world.payments.changeProfile(alice, { email: right }, null)
+  assert.equal(value.user.email, right)
+  await refusedAs('rate_limited', world.payments.sendContactCode(alice, 'email', null))
+  world.advance(MINUTE)
+  await world.payments.sendContactCode(alice, 'email', null)
+  await world.payments.confirmContact(alice, { channel: 'email', code: await codeTo(right) }, null)
+  assert.notEqual((await userOf(alice)).emailVerifiedAt, null)
+})
