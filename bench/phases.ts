@@ -1,9 +1,9 @@
-import type { Child } from './child.ts'
-import type { Clients, Customer } from './clients.ts'
-import { startChild } from './child.ts'
+import type { Child } from './load/child.ts'
+import type { Clients, Customer } from './load/clients.ts'
+import { startChild } from './load/child.ts'
 import type { Phase } from './measure.ts'
-import type { Pgbench } from './pgbench.ts'
-import type { Posters } from './posters.ts'
+import type { Pgbench } from './load/pgbench.ts'
+import type { Posters } from './load/posters.ts'
 
 /** Callers that wait at the same time: enough for full batches on every connection. */
 const POSTERS = 1_000

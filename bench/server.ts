@@ -11,7 +11,7 @@ import { newId, printId } from '../src/ids/ids.ts'
 import type { UserId } from '../src/ids/ids.ts'
 import { loadKeys } from '../src/keys.ts'
 import { systemClock } from '../src/time.ts'
-import type { Customer } from './clients.ts'
+import type { Customer } from './load/clients.ts'
 
 const READY_WITHIN_MS = 30_000
 const READY_POLL_MS = 100

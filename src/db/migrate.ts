@@ -51,12 +51,12 @@ export async function readMigrations(folder: URL = directory): Promise<readonly 
 }
 
 /**
- * Brings a database that is safe for money up to date: each migration in a transaction of its own, once, however many
- * starters come at the same time.
+ * Brings a database that is safe for money up to date: each migration in a transaction of its own,
+ * once, however many starters come at the same time.
  *
  * @returns the names of those that were missing.
- * @throws StartRefused when `guardDatabase` does; when the database was migrated by other code than this; when a migration is
- * breaking and servers are connected; when one waits too long for a table.
+ * @throws StartRefused when `guardDatabase` does; when the database was migrated by other code than
+ * this; when a migration is breaking and servers are connected; when one waits too long for a table.
  * @throws AppError `database_unavailable`
  */
 export async function migrate(options: MigrateOptions): Promise<readonly string[]> {

@@ -118,8 +118,8 @@ export const ChangeUserBody = Type.Partial(
     phoneNumber,
     debitCardId: Type.Unsafe<string | null>({
       type: ['string', 'null'],
-      // No run of 12 digits, however it is grouped or prefixed: card numbers have 12 to 19
-      // (ISO/IEC 7812-1). Not all the digits of the text are counted, for a hexadecimal id has many.
+      // Card numbers have 12 to 19 digits: no run of so many, however it is grouped or prefixed.
+      // Letters end a run, for all the digits of a hexadecimal id are often as many.
       pattern: '^(?!.*[0-9](?:[_-]*[0-9]){11})[A-Za-z0-9_-]{1,64}$',
       description:
         'The id of a card at a card vault, never a card number: 12 digits in a row are refused. null removes it.',

@@ -24,9 +24,9 @@ export type Passengers<P, R> = Readonly<{
   /** Sent behind the lock in the same round trip: reads for all rides at once. */
   look: (tx: Queryable, rides: readonly Ride<P>[]) => Promise<Look<R>>
   /**
-   * Writes the rows of what was settled, with set-based statements. They are gathered and leave with
-   * COMMIT behind them: `outbox` answers before, and with nothing. What must be true of a row, its
-   * statement checks: see `disagreementIn`.
+   * Writes the rows of what was settled, with set-based statements. They are gathered, and leave
+   * with COMMIT behind them: `outbox` answers before that, and with nothing. What must be true of a
+   * row, its statement checks: see `disagreementIn`.
    */
   write: (outbox: Queryable, settled: readonly Settled<P, R>[]) => Promise<void>
 }>

@@ -4,6 +4,7 @@ import type { TransactionId, UserId } from '../ids/ids.ts'
 import { printDollars } from '../money.ts'
 import type { Job } from '../queue/jobs.ts'
 import { HOUR, SECOND } from '../time.ts'
+import { codeRecipient } from '../users/code-recipient.ts'
 import { findUsers } from '../users/find.ts'
 import type { PaymentParts } from './parts.ts'
 import type { StoredTransaction } from './passenger.ts'
@@ -66,8 +67,7 @@ export async function codeMessage(
   if (!payer || !payee) throw new Error(`transaction ${id} has lost a party`)
   return {
     userId: payer.userId,
-    channel: 'email',
-    recipient: payer.email,
+    ...codeRecipient(payer, parts.clock.now()),
     ...textOf(row, `${payee.displayName} (@${payee.handle})`, codeOf(parts.digestKey, id)),
   }
 }

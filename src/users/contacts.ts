@@ -4,14 +4,7 @@ import { AppError } from '../errors.ts'
 import type { UserId } from '../ids/ids.ts'
 import { after, DAY, MINUTE, SECOND } from '../time.ts'
 import type { Micros } from '../time.ts'
-import {
-  countAttempt,
-  endCode,
-  lockCode,
-  lockUser,
-  markVerified,
-  replaceCode,
-} from './store.ts'
+import { countAttempt, endCode, lockCode, lockUser, markVerified, replaceCode } from './store.ts'
 import type { Day } from './store.ts'
 import type { Channel, User } from './user.ts'
 
@@ -84,7 +77,8 @@ function refuseUntil(time: Micros, now: Micros): void {
  * commits also when this refuses: a wrong attempt must stay counted.
  *
  * @throws AppError `code_wrong` with `attemptsLeft`; `code_expired` when there is no code, or it
- * ended, or was tried too often, or the contact has changed since; `contact_verified`, `user_unknown`.
+ * ended, or was tried too often, or the contact has changed since; `contact_verified`;
+ * `user_unknown`.
  */
 export async function confirmContact(
   db: Queryable,

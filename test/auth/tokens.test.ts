@@ -249,8 +249,7 @@ test('key sets that cannot work are refused, and no message holds a key', () => 
   for (const jwks of sets) {
     assert.throws(
       () => readTokenKeys(jwks),
-      (error: Error) =>
-        !error.message.includes(ours.d) && /key/.test(error.message),
+      (error: Error) => !error.message.includes(ours.d) && /key/.test(error.message),
     )
   }
 })

@@ -40,10 +40,8 @@ export async function linked(
   now: Micros = monday,
 ): Promise<BankAccount> {
   const ask = askFor(changes.userId ?? newId('user'), changes)
-  const { bankAccount } = await inTransaction(
-    pool,
-    async (tx) => await link(tx, parts, ask, now),
-    { lockTimeoutMs: 5_000 },
-  )
+  const { bankAccount } = await inTransaction(pool, async (tx) => await link(tx, parts, ask, now), {
+    lockTimeoutMs: 5_000,
+  })
   return bankAccount
 }

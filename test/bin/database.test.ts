@@ -12,8 +12,8 @@ after(async () => await database.drop())
 
 async function migrationFromLater(number: number, kind: string): Promise<void> {
   await database.pool.query(
-    `insert into migration (number, name, kind, sha256) values ($1, $1 || '-later.sql', $2, '')`,
-    [number, kind],
+    `insert into migration (number, name, kind, sha256) values ($1, $2, $3, '')`,
+    [number, `${number}-later.sql`, kind],
   )
 }
 

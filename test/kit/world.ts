@@ -47,6 +47,8 @@ export type World = Readonly<{
   /** Waits for the fact, ten seconds at most. */
   until: <T>(fact: () => Promise<T | null | undefined | false>) => Promise<T>
   codeFor: (user: UserId) => Promise<string>
+  /** The newest code in a mailbox, of the messages whose subject begins so. */
+  lastCode: (recipient: string, subject?: string) => Promise<string | null>
   assertBooks: () => Promise<void>
   close: () => Promise<void>
   /** Proves the books and closes, also when they are wrong: else the file would never end. */
@@ -189,6 +191,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       return (await payments.moveMoney(from, ask, key ?? null)).value
     },
     until,
+    lastCode: async (recipient, subject) => await lastCode(pool, recipient, subject),
     codeFor: async (user) => {
       const { user: found } = await payments.ownUser(user, { start: null, end: null })
       return await until(async () => await lastCode(pool, found.email, 'Confirm your payment'))

@@ -174,6 +174,22 @@ test('the sweep finds what lost its job', async () => {
   assert.equal(ended.declineReason, 'verification_expired')
 })
 
+test('who changes the e-mail address in a stolen session reads no payment code', async () => {
+  const [alice, bob] = [await world.rich(60_000n), await world.person()]
+  const { user: before } = await world.payments.ownUser(alice, { start: null, end: null })
+  const email = 'thief@example.com'
+  await world.payments.changeProfile(alice, { email }, null)
+  const code = await world.until(async () => await world.lastCode(email))
+  await world.payments.confirmContact(alice, { channel: 'email', code }, null)
+  const waiting = await world.pay(alice, bob, 60_000n)
+  const sent = await world.until(async () => {
+    return await world.lastCode(before.email, 'Confirm your payment')
+  })
+  assert.equal(await world.lastCode(email, 'Confirm your payment'), null)
+  const ask = { id: waiting.transactionId, code: sent }
+  assert.equal((await world.payments.confirmTransaction(alice, ask, null)).value.status, 'accepted')
+})
+
 test('who fails three payments with wrong codes gets no more codes that day', async () => {
   const [alice, bob] = [await world.rich(900_000n), await world.person()]
   for (let payments = 0; payments < 3; payments++) {

@@ -54,7 +54,9 @@ test('whatever is changed and proven within a day, the proven owner reads the co
     fc.property(fc.array(step, { maxLength: 8 }), (steps) => {
       const start = after(now, 10n * DAY)
       let user = ann
-      for (const { email, isProven, hours } of steps.toSorted((a, b) => Number(a.hours - b.hours))) {
+      for (const { email, isProven, hours } of steps.toSorted((a, b) =>
+        Number(a.hours - b.hours),
+      )) {
         const at = after(start, hours * HOUR)
         user = applyPatch(user, { email }, at)
         if (isProven) user = { ...user, emailVerifiedAt: user.emailVerifiedAt ?? at }

@@ -242,10 +242,7 @@ test('a new code and the answer to the one before may come at the same moment', 
       if (one.status === 'fulfilled') return 'done'
       return one.reason instanceof AppError ? one.reason.code : String(one.reason)
     })
-    assert(
-      ['done,contact_verified', 'code_wrong,done'].includes(codes.join()),
-      codes.join(),
-    )
+    assert(['done,contact_verified', 'code_wrong,done'].includes(codes.join()), codes.join())
   }
 })
 

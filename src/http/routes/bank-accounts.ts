@@ -14,7 +14,8 @@ const link = {
   tags,
   operationId: 'linkBankAccount',
   summary: 'Link a bank account',
-  description: 'Two small amounts are sent to it; their cents verify it.',
+  description: `Two small amounts are sent to it; their cents verify it. A number that the same user
+links again within 30 days is sent nothing new: the same amounts verify it.`,
   params: ask.UserPath,
   querystring: ask.NoQuery,
   body: ask.LinkBody,

@@ -39,7 +39,10 @@ const changeUser = {
   operationId: 'changeUser',
   summary: 'Change the profile, or link or unlink a bank account',
   description: `One of three forms, told apart by their members; a mixture is refused.
-Profile: \`displayName, handle, email, phoneNumber, debitCardId\`.
+Profile: \`displayName, handle, email, phoneNumber, debitCardId\`. A new e-mail address or phone
+number is unproven, and is sent a code unless one left within 30 s: then ask for it. A proven one
+that it replaces is told. Codes that confirm payments go to the proven e-mail address before it,
+until the new one has been proven for 24 hours.
 Link: \`bankName, bankAccountNumber, bankRoutingNumber\` and what else describes the bank account.
 Unlink: \`unlinkBankAccountId\`.`,
   params: ask.UserPath,
@@ -52,6 +55,7 @@ const sendCode = {
   tags,
   operationId: 'sendContactCode',
   summary: 'Send a new code to the e-mail address or phone',
+  description: 'One in 30 s, and ten a day, whatever the address.',
   params: ask.ContactPath,
   querystring: ask.NoQuery,
   body: ask.NoBody,

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Sample } from './samples.ts'
+import type { Sample } from '../samples.ts'
 
 const SCALE = 10
 const THREADS = 2

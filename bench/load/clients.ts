@@ -3,8 +3,8 @@ import { randomInt, randomUUID } from 'node:crypto'
 import { answerParent } from './child.ts'
 import { openConnection } from './connection.ts'
 import type { Connection } from './connection.ts'
-import { closedLoop } from './samples.ts'
-import type { Sample } from './samples.ts'
+import { closedLoop } from '../samples.ts'
+import type { Sample } from '../samples.ts'
 
 /** Who asks over HTTP: the outside form of their id, and an access token. */
 export type Customer = Readonly<{ id: string; token: string }>
