@@ -198,7 +198,13 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     },
     assertBooks: async () => await assertBooks(pool),
     close,
-    end: async () => await assertBooks(pool).finally(close),
+    end: async () => {
+      try {
+        await assertBooks(pool)
+      } finally {
+        await close()
+      }
+    },
   }
 }
 
