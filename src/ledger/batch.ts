@@ -2,39 +2,39 @@ import { isLockTimeout } from '../db/errors.ts'
 import type { Queryable } from '../db/query.ts'
 import type { Micros } from '../time.ts'
 import type { Account, AccountId, Accounts, Entry } from './account.ts'
-import { createOutbox } from './commit.ts'
-import type { Sending } from './commit.ts'
+import { createWriter } from './commit.ts'
 import type { Passengers, Ride, Settled } from './passengers.ts'
 import { post } from './post.ts'
 import type { Verdict } from './post.ts'
 import * as store from './store.ts'
 
 /**
- * A batch that is decided, and what makes it true: nothing of it has been sent.
+ * A batch that is decided, with its writes on their way.
  *
  * `mark` is one of its entries: as the batch is one transaction, that entry is there for good if
- * and only if the whole batch is. Null when there is nothing to write.
+ * and only if the whole batch is. Null when there was nothing to write.
  */
-export type Decided<R> = Readonly<{
+export type Written<R> = Readonly<{
   verdicts: readonly Verdict<R>[]
   mark: Entry | null
-  writes: readonly Sending[]
+  writes: readonly Promise<unknown>[]
 }>
 
 /**
- * Begins a transaction, locks the accounts of a batch and decides it, in one round trip: the
- * statements are sent together and answered in order.
+ * Everything of a batch but its commit. Begins, locks the accounts and looks in one round trip: the
+ * statements are sent together and answered in order. Then decides, and sends what to write, each
+ * statement as soon as it is made.
  *
  * @param lockMs How long it waits for each row that someone else has locked.
  * @throws AccountsLocked when that was a row of an account.
  */
-export async function decideBatch<P, R>(
+export async function writeBatch<P, R>(
   tx: Queryable,
   passengers: Passengers<P, R>,
   rides: readonly Ride<P>[],
   now: Micros,
   lockMs: number,
-): Promise<Decided<R>> {
+): Promise<Written<R>> {
   const [, before, look] = await Promise.all([
     tx.query(`begin isolation level read committed; set local lock_timeout = ${lockMs}`),
     store.lockAccounts(tx, accountsOf(rides)).catch(asAccountsLocked),
@@ -47,14 +47,14 @@ export async function decideBatch<P, R>(
   const [mark] = entries
   if (!mark) return { verdicts, mark: null, writes: [] }
 
-  const outbox = createOutbox()
+  const writer = createWriter(tx)
   const settled = rides.map((ride, index): Settled<P, R> => {
     return { ride, verdict: verdicts[index] as Verdict<R> }
   })
-  await store.writeAccounts(outbox, before, changedAccounts(before, after))
-  await store.appendEntries(outbox, entries)
-  await passengers.write(outbox, settled)
-  return { verdicts, mark, writes: outbox.seal() }
+  await store.writeAccounts(writer, before, changedAccounts(before, after))
+  await store.appendEntries(writer, entries)
+  await passengers.write(writer, settled)
+  return { verdicts, mark, writes: writer.end() }
 }
 
 /** Someone else kept an account locked for longer than the batch waits. */

@@ -8,33 +8,39 @@ import type { Queryable, Statement } from '../db/query.ts'
 import { AppError } from '../errors.ts'
 import { inTime } from './connection.ts'
 
-/** A statement that is to be sent, with its values. */
-export type Sending = Readonly<{ statement: Statement | string; values: readonly unknown[] }>
-
 /**
- * Gathers statements instead of sending them, so that all of a batch leaves together with its
- * COMMIT. Nobody hears their answers before that: what must hold, a statement checks by itself.
+ * Sends the writes of a batch and hears no answer: COMMIT is to leave right behind them, and waits
+ * only until all of them are told. What must hold, a statement checks by itself.
  */
-export type Outbox = Queryable & Readonly<{ seal: () => readonly Sending[] }>
+export type Writer = Queryable &
+  Readonly<{
+    /** No more writes come. Their answers, in the order they were sent. */
+    end: () => readonly Promise<unknown>[]
+  }>
 
-export function createOutbox(): Outbox {
-  const sendings: Sending[] = []
+export function createWriter(tx: Queryable): Writer {
+  const answers: Promise<unknown>[] = []
   let open = true
   return {
     query: async <R extends QueryResultRow>(
       statement: Statement | string,
-      values: readonly unknown[] = [],
+      values?: readonly unknown[],
     ): Promise<QueryResult<R>> => {
-      if (!open) throw new Error('A statement came after its batch was sent')
-      sendings.push({ statement, values })
+      if (!open) throw new Error('A statement came after the end of its batch')
+      const answer = tx.query(statement, values)
+      answer.catch(heardAtCommit)
+      answers.push(answer)
       return { command: '', rowCount: null, oid: 0, fields: [], rows: [] }
     },
-    seal: () => {
+    end: () => {
       open = false
-      return sendings
+      return answers
     },
   }
 }
+
+/** An error that comes before COMMIT is asked for waits for whoever asks. */
+function heardAtCommit(): void {}
 
 /**
  * `unconfirmed`: committed, but perhaps not on the standby. `unknown`: the answer was lost.
@@ -42,32 +48,39 @@ export function createOutbox(): Outbox {
 export type End = 'committed' | 'unconfirmed' | 'unknown'
 
 /**
- * Sends the writes of a batch and its COMMIT together. After a write that fails, PostgreSQL answers
- * COMMIT by rolling back, so the others cannot stand without it.
+ * Commits a batch behind its writes, which need not be answered yet. After a write that fails,
+ * PostgreSQL answers COMMIT by rolling back, so the others cannot stand without it.
  *
  * @throws What the server said against a write, or `database_unavailable`: nothing happened.
  */
 export async function commitBatch(
   tx: LedgerConnection,
-  writes: readonly Sending[],
+  writes: readonly Promise<unknown>[],
   withinMs: number,
 ): Promise<End> {
   const warnings = tx.warnings()
-  const writing = Promise.all(
-    writes.map(async ({ statement, values }) => await tx.query(statement, values)),
-  )
+  const writing = Promise.all(writes)
   // What the driver cannot print never leaves, and the server would commit all but that. It says so
   // within this turn.
   await Promise.race([writing, nextTurn()])
   const answers = Promise.allSettled([writing, tx.query('commit')])
   const [written, committed] = await inTime(answers, withinMs).catch(() => noAnswers)
-  if (written?.status === 'rejected' && !isLostConnection(written.reason)) throw written.reason
+  const failure: unknown = written?.status === 'rejected' ? written.reason : null
+  if (failure !== null && committed?.status === 'fulfilled' && isCommit(committed.value)) {
+    throw new AssertionError({ message: 'a batch was committed without one of its writes' })
+  }
+  if (failure !== null && !isLostConnection(failure)) throw failure
   if (committed?.status !== 'fulfilled') return 'unknown'
-  if (committed.value.command !== 'COMMIT') {
+  if (!isCommit(committed.value)) {
     throw new AppError('database_unavailable', { why: 'the commit was answered by a rollback' })
   }
   // A wait for the standby that was cut short ends with a warning. Our writes give none.
   return tx.warnings() > warnings ? 'unconfirmed' : 'committed'
+}
+
+/** COMMIT of a transaction in which a statement failed is answered with ROLLBACK, and no error. */
+function isCommit({ command }: QueryResult): boolean {
+  return command === 'COMMIT'
 }
 
 const noAnswers = [undefined, undefined] as const

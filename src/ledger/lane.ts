@@ -3,8 +3,8 @@ import { channel } from 'node:diagnostics_channel'
 import { isLockTimeout, toAppError } from '../db/errors.ts'
 import { AppError } from '../errors.ts'
 import type { AccountId } from './account.ts'
-import { AccountsLocked, accountsOf, decideBatch } from './batch.ts'
-import type { Decided } from './batch.ts'
+import { AccountsLocked, accountsOf, writeBatch } from './batch.ts'
+import type { Written } from './batch.ts'
 import { commitBatch, disagreementIn } from './commit.ts'
 import { inTime, ownConnection } from './connection.ts'
 import { findOut } from './resolve.ts'
@@ -56,24 +56,24 @@ export function createLane<P, R>(
 
   async function run(batch: readonly Waiting<P, R>[]): Promise<Done> {
     const start = performance.now()
-    let decided: Decided<R>
+    let written: Written<R>
     let end
     try {
       const tx = await own.get()
       const rides = batch.map(({ ride }) => ride)
       const now = parts.clock.now()
-      const deciding = decideBatch(tx, parts.passengers, rides, now, patience(batch))
-      decided = await inTime(deciding, BATCH_DEADLINE_MS)
-      end = await commitBatch(tx, decided.writes, BATCH_DEADLINE_MS)
+      const writing = writeBatch(tx, parts.passengers, rides, now, patience(batch))
+      written = await inTime(writing, BATCH_DEADLINE_MS)
+      end = await commitBatch(tx, written.writes, BATCH_DEADLINE_MS)
     } catch (error) {
       own.drop()
       return await notHappened(batch, error)
     }
     if (end === 'unknown') {
       own.drop()
-      return await resolveUnknown(batch, decided)
+      return await resolveUnknown(batch, written)
     }
-    if (end === 'committed') answer(batch, decided)
+    if (end === 'committed') answer(batch, written)
     else rejectAll(batch, new AppError('outcome_unknown'))
     if (batchChannel.hasSubscribers) {
       batchChannel.publish({ size: batch.length, durationMs: performance.now() - start })
@@ -83,16 +83,16 @@ export function createLane<P, R>(
 
   async function resolveUnknown(
     batch: readonly Waiting<P, R>[],
-    decided: Decided<R>,
+    written: Written<R>,
   ): Promise<Done> {
     const unavailable = new AppError('database_unavailable')
     // Nothing was written, so nothing can have happened.
-    if (!decided.mark) return retry(batch, unavailable)
+    if (!written.mark) return retry(batch, unavailable)
     try {
-      const stands = await findOut(own, accountsOf(batch.map(({ ride }) => ride)), decided.mark)
+      const stands = await findOut(own, accountsOf(batch.map(({ ride }) => ride)), written.mark)
       if (stands === false) return retry(batch, unavailable)
       if (stands) {
-        answer(batch, decided)
+        answer(batch, written)
         return true
       }
       trouble(unavailable)
@@ -195,9 +195,9 @@ function patience<P, R>(batch: readonly Waiting<P, R>[]): number {
   return LOCK_PATIENCE_MS * 2 ** Math.max(...batch.map(({ asides }) => asides))
 }
 
-function answer<P, R>(batch: readonly Waiting<P, R>[], decided: Decided<R>): void {
+function answer<P, R>(batch: readonly Waiting<P, R>[], written: Written<R>): void {
   for (const [index, one] of batch.entries()) {
-    const verdict = decided.verdicts[index]
+    const verdict = written.verdicts[index]
     if (verdict) one.resolve(verdict)
     else one.reject(new AssertionError({ message: 'a movement without a verdict' }))
   }

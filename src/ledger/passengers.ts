@@ -24,11 +24,11 @@ export type Passengers<P, R> = Readonly<{
   /** Sent behind the lock in the same round trip: reads for all rides at once. */
   look: (tx: Queryable, rides: readonly Ride<P>[]) => Promise<Look<R>>
   /**
-   * Writes the rows of what was settled, with set-based statements. They are gathered, and leave
-   * with COMMIT behind them: `outbox` answers before that, and with nothing. What must be true of a
+   * Writes the rows of what was settled, with set-based statements. COMMIT leaves behind them
+   * before they are answered: `writer` answers at once, and with nothing. What must be true of a
    * row, its statement checks: see `disagreementIn`.
    */
-  write: (outbox: Queryable, settled: readonly Settled<P, R>[]) => Promise<void>
+  write: (writer: Queryable, settled: readonly Settled<P, R>[]) => Promise<void>
 }>
 
 /** Makes the rule from the locked accounts; may read more, where what is locked asks for it. */

@@ -3,11 +3,10 @@ import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import { connectLedger } from '../../src/db/pool.ts'
 import type { LedgerConnection } from '../../src/db/pool.ts'
-import type { Statement } from '../../src/db/query.ts'
 import type { Account, AccountId } from '../../src/ledger/account.ts'
-import { accountsOf, decideBatch } from '../../src/ledger/batch.ts'
-import type { Decided } from '../../src/ledger/batch.ts'
-import { commitBatch, createOutbox, disagreementIn } from '../../src/ledger/commit.ts'
+import { accountsOf, writeBatch } from '../../src/ledger/batch.ts'
+import type { Written } from '../../src/ledger/batch.ts'
+import { commitBatch, createWriter, disagreementIn } from '../../src/ledger/commit.ts'
 import type { End } from '../../src/ledger/commit.ts'
 import type { Passengers, Ride } from '../../src/ledger/passengers.ts'
 import { readAccounts, setAccountState } from '../../src/ledger/store.ts'
@@ -43,33 +42,33 @@ async function wallet(id: AccountId): Promise<Account> {
 
 const LOCK_MS = 300
 
-async function decide<P>(rides: readonly Ride<P>[], passengers: Passengers<P, never>) {
-  return await decideBatch(tx, passengers, rides, now(), LOCK_MS)
+async function write<P>(rides: readonly Ride<P>[], passengers: Passengers<P, never>) {
+  return await writeBatch(tx, passengers, rides, now(), LOCK_MS)
 }
 
-async function commit({ writes }: Decided<never>): Promise<End> {
+async function commit({ writes }: Written<never>): Promise<End> {
   return await commitBatch(tx, writes, 2_000)
 }
 
 test('a batch is there when it is committed, and not before', async () => {
   const [alice, bob] = (await books.accounts(2, 10n)) as [AccountId, AccountId]
-  const decided = await decide([payment(alice, bob, 4n)], quiet)
-  const { verdicts, mark } = decided
+  const written = await write([payment(alice, bob, 4n)], quiet)
+  const { verdicts, mark } = written
   assert.deepEqual(
     verdicts.map(({ outcome }) => outcome),
     ['posted'],
   )
   assert.equal((await wallet(bob)).balance, 10n)
-  assert.equal(await commit(decided), 'committed')
+  assert.equal(await commit(written), 'committed')
   const { balance, version, at } = await wallet(alice)
   assert.deepEqual({ balance, version, at }, { balance: 6n, version: 2n, at: mark?.at })
 })
 
 test('a batch that is rolled back leaves nothing, and its versions are given again', async () => {
   const [alice, bob] = (await books.accounts(2, 10n)) as [AccountId, AccountId]
-  const first = await decide([payment(alice, bob, 4n)], quiet)
+  const first = await write([payment(alice, bob, 4n)], quiet)
   await tx.query('rollback')
-  const second = await decide([payment(alice, bob, 5n)], quiet)
+  const second = await write([payment(alice, bob, 5n)], quiet)
   await commit(second)
   assert.equal(second.mark?.version, first.mark?.version)
   assert.equal((await wallet(bob)).balance, 15n)
@@ -82,9 +81,9 @@ test('what is written is what was decided, column by column', async () => {
     payment(alice, bob, 40n),
     payment(bob, alice, 1n),
   ]
-  const decided = await decide(rides, quiet)
-  await commit(decided)
-  const entries = decided.verdicts.flatMap((verdict) =>
+  const written = await write(rides, quiet)
+  await commit(written)
+  const entries = written.verdicts.flatMap((verdict) =>
     verdict.outcome === 'void' ? [] : verdict.entries,
   )
   const { rows } = await books.pool.query(
@@ -103,11 +102,11 @@ test('when all are refused without a mark, nothing is written and nobody is aske
     look: quiet.look,
     write: async () => assert.fail('there is nothing to write'),
   }
-  const decided = await decide([payment(alice, newAccount(), 1n)], passengers)
-  assert.equal(await commit(decided), 'committed')
-  assert.equal(decided.mark, null)
+  const written = await write([payment(alice, newAccount(), 1n)], passengers)
+  assert.equal(await commit(written), 'committed')
+  assert.equal(written.mark, null)
   assert.deepEqual(
-    decided.verdicts.map(({ outcome }) => outcome),
+    written.verdicts.map(({ outcome }) => outcome),
     ['void'],
   )
   assert.deepEqual(await wallet(alice), before)
@@ -129,9 +128,9 @@ test('rows of passengers stand or fall with the money', async () => {
     payment(alice, bob, 4n, { passenger: 'small' }),
     payment(alice, bob, 400n, { passenger: 'large' }),
   ]
-  await decide(rides, passengers)
+  await write(rides, passengers)
   await tx.query('rollback')
-  await commit(await decide(rides, passengers))
+  await commit(await write(rides, passengers))
   const { rows } = await books.pool.query('select name from ticket order by name')
   assert.deepEqual(rows, [{ name: 'large declined' }, { name: 'small posted' }])
 })
@@ -152,10 +151,11 @@ test('accounts are locked in the order of their ids, each once', async () => {
   assert.deepEqual(accountsOf([{ movement: marked, tokens: [], passenger: null }]), [a, b, e])
 })
 
-/** A connection whose answers take their time. */
+/** The same connection with answers that take their time, and with an ear on what is sent. */
 const late =
-  (connection: LedgerConnection): LedgerConnection['query'] =>
+  (connection: LedgerConnection, sent: string[]): LedgerConnection['query'] =>
   async (statement, values) => {
+    sent.push(typeof statement === 'string' ? statement : statement.name)
     const answer = connection.query<never>(statement, values)
     await delay(100)
     return await answer
@@ -164,13 +164,7 @@ const late =
 test('a batch goes in two round trips: lock and look, write and commit', async () => {
   const [alice, bob] = (await books.accounts(2, 10n)) as [AccountId, AccountId]
   const sent: string[] = []
-  const listening: LedgerConnection = {
-    ...tx,
-    query: async (statement: Statement | string, values?: readonly unknown[]) => {
-      sent.push(typeof statement === 'string' ? statement : statement.name)
-      return await tx.query(statement, values)
-    },
-  }
+  const far: LedgerConnection = { ...tx, query: late(tx, sent) }
   const passengers: Passengers<null, never> = {
     look: async (connection) => {
       await connection.query('select 1')
@@ -181,12 +175,11 @@ test('a batch goes in two round trips: lock and look, write and commit', async (
     },
   }
   const rides = [payment(alice, bob, 1n)]
-  const deciding = decideBatch(listening, passengers, rides, now(), LOCK_MS)
+  const writing = writeBatch(far, passengers, rides, now(), LOCK_MS)
   const begin = `begin isolation level read committed; set local lock_timeout = ${LOCK_MS}`
   assert.deepEqual(sent, [begin, 'ledger_lock', 'select 1'])
-  const { writes } = await deciding
-  assert.equal(sent.length, 3)
-  const committing = commitBatch({ ...listening, query: late(listening) }, writes, 2_000)
+  const { writes } = await writing
+  const committing = commitBatch(far, writes, 2_000)
   await nextTurn()
   const together = ['ledger_write_accounts', 'ledger_append', 'select 2', 'commit']
   assert.deepEqual(sent.slice(3), together)
@@ -198,12 +191,12 @@ test('a block that came while the batch waited for its lock is seen', async () =
   const other = await books.pool.lend()
   await other.query('begin')
   await setAccountState(other, alice, 'blocked')
-  const work = decide([payment(alice, bob, 1n)], quiet)
+  const work = write([payment(alice, bob, 1n)], quiet)
   await other.query('commit')
   other.giveBack()
-  const decided = await work
-  await commit(decided)
-  const [verdict] = decided.verdicts
+  const written = await work
+  await commit(written)
+  const [verdict] = written.verdicts
   assert(verdict?.outcome === 'declined')
   assert.equal(verdict.reason, 'account_blocked')
 })
@@ -218,8 +211,8 @@ test('an account whose version changed under its lock fails the batch', async ()
     },
     write: quiet.write,
   }
-  const decided = await decide([payment(alice, bob, 1n)], passengers)
-  await assert.rejects(commit(decided), (error) => {
+  const written = await write([payment(alice, bob, 1n)], passengers)
+  await assert.rejects(commit(written), (error) => {
     const found = disagreementIn(error)?.message
     assert.equal(found, `an account changed under its lock: ${alice}`)
     return true
@@ -238,10 +231,10 @@ test('other errors of the same kind are not taken for it', async () => {
 /** A room whose row is refused, by the database or by the driver before it gets there. */
 const writing = (text: string, value: unknown): Passengers<null, never> => ({
   look: quiet.look,
-  write: async (outbox) => {
-    await outbox.query('select 1')
-    await outbox.query({ name: `test ${text}`, text }, [value])
-    await outbox.query('select 2')
+  write: async (writer) => {
+    await writer.query('select 1')
+    await writer.query({ name: `test ${text}`, text }, [value])
+    await writer.query('select 2')
   },
 })
 
@@ -254,31 +247,31 @@ test('a write that fails takes the whole batch with it, although COMMIT was sent
     [writing('select $1::json', circle), /circular/],
   ] as const
   for (const [passengers, message] of refusals) {
-    const decided = await decide([payment(alice, bob, 1n)], passengers)
-    await assert.rejects(commit(decided), message)
+    const written = await write([payment(alice, bob, 1n)], passengers)
+    await assert.rejects(commit(written), message)
     await tx.query('rollback')
     assert.equal((await wallet(bob)).balance, 10n)
   }
 })
 
-test('a passenger that fails before it has told all of its writes sends none of them', async () => {
+test('a passenger that fails half way through its writes leaves nothing', async () => {
   const [alice, bob] = (await books.accounts(2, 10n)) as [AccountId, AccountId]
   const passengers: Passengers<null, never> = {
     look: quiet.look,
-    write: async (outbox) => {
-      await outbox.query('create table never (name text)')
+    write: async (writer) => {
+      await writer.query('create table never (name text)')
       throw new RangeError('half way')
     },
   }
-  await assert.rejects(decide([payment(alice, bob, 1n)], passengers), /half way/)
-  await tx.query('commit')
+  const ledger = books.ledger({ passengers })
+  await assert.rejects(ledger.post(payment(alice, bob, 1n)), /half way/)
   assert.equal((await wallet(bob)).balance, 10n)
   await assert.rejects(books.pool.query('select from never'), /does not exist/)
 })
 
-test('a statement that comes after the batch was sent is refused', async () => {
-  const outbox = createOutbox()
-  await outbox.query('select 1')
-  assert.deepEqual(outbox.seal(), [{ statement: 'select 1', values: [] }])
-  await assert.rejects(outbox.query('select 2'), /after its batch was sent/)
+test('a statement that comes after the end of its batch is refused', async () => {
+  const writer = createWriter(tx)
+  await writer.query('select 1')
+  assert.equal((await Promise.all(writer.end())).length, 1)
+  await assert.rejects(writer.query('select 2'), /after the end of its batch/)
 })

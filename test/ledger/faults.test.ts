@@ -125,10 +125,10 @@ function killing(when: 'look' | 'between' | 'write'): Passengers<string, never> 
       if (when === 'look' && first(rides)) await kill(pid)
       return () => () => null
     },
-    write: async (outbox, settled) => {
+    write: async (writer, settled) => {
       if (when === 'look' || !first(settled.map(({ ride }) => ride))) return
       if (when === 'between') await kill(pid)
-      else await outbox.query('select pg_terminate_backend(pg_backend_pid())')
+      else await writer.query('select pg_terminate_backend(pg_backend_pid())')
     },
   }
 }
