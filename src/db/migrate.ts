@@ -56,7 +56,7 @@ export async function readMigrations(folder: URL = directory): Promise<readonly 
  *
  * @returns the names of those that were missing.
  * @throws StartRefused when `guardDatabase` does; when the database was migrated by other code than
- * this; when a migration is breaking and servers are connected; when one waits too long for a table.
+ * this; when a migration is breaking and servers are connected, or waits too long for a table.
  * @throws AppError `database_unavailable`
  */
 export async function migrate(options: MigrateOptions): Promise<readonly string[]> {

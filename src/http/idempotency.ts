@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../errors.ts'
-import type { Answered } from '../payments/views.ts'
+import type { Answered } from '../payments/rules/views.ts'
 
 /** 1 to 255 visible ASCII characters; a quote or a backslash would need escapes, and is refused. */
 const bare = /^[!#-[\]-~]{1,255}$/

@@ -3,7 +3,12 @@ import type { BankAccount as BankAccountRow } from '../banks/bank-account.ts'
 import { AppError } from '../errors.ts'
 import { parseId, printId } from '../ids/ids.ts'
 import type { TransactionId } from '../ids/ids.ts'
-import type { Limit as LimitView, OwnUser, Party, TransactionView } from '../payments/views.ts'
+import type {
+  Limit as LimitView,
+  OwnUser,
+  Party,
+  TransactionView,
+} from '../payments/rules/views.ts'
 import type { PageAsk, RequestOutcome, TimeRange } from '../payments/asks.ts'
 import { parseTime, printTime } from '../time.ts'
 import type { Micros } from '../time.ts'

@@ -10,7 +10,7 @@ import type {
   TransactionKind,
   TransactionStatus,
   TransactionView,
-} from './views.ts'
+} from './rules/views.ts'
 
 export type SignUp = Readonly<{
   email: string

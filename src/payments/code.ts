@@ -7,8 +7,8 @@ import { HOUR, SECOND } from '../time.ts'
 import { codeRecipient } from '../users/code-recipient.ts'
 import { findUsers } from '../users/find.ts'
 import type { PaymentParts } from './parts.ts'
-import type { StoredTransaction } from './passenger.ts'
-import { stateOf } from './state.ts'
+import type { StoredTransaction } from './ride/passenger.ts'
+import { stateOf } from './rules/state.ts'
 import * as store from './store.ts'
 
 /** How long a payment waits for its payer's code. */
@@ -45,7 +45,7 @@ export function triedDigest(secret: Uint8Array, transaction: TransactionId, give
   return createHmac('sha256', secret).update(`tried-code:${transaction}:${given}`).digest()
 }
 
-/** @throws AppError `rate_limited` when too many payments of this user asked for codes, or failed. */
+/** @throws AppError `rate_limited`: too many payments of this user asked for codes, or failed. */
 export async function requireFewCodes(parts: PaymentParts, payer: UserId): Promise<void> {
   const now = parts.clock.now()
   const { asked, failed, nextEnd } = await store.countCodes(parts.pool, payer, now, CODES_TRIED_MAX)

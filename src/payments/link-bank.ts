@@ -11,13 +11,13 @@ import type { BankAccountId, UserId } from '../ids/ids.ts'
 import { chart } from '../ledger/chart.ts'
 import { addJob } from '../queue/jobs.ts'
 import { findUser } from '../users/find.ts'
-import { fingerprint, internalKey } from './fingerprint.ts'
-import { once } from './once.ts'
+import { fingerprint, internalKey } from './rules/fingerprint.ts'
+import { once } from './ride/once.ts'
 import { LOCK_TIMEOUT_MS } from './parts.ts'
 import type { PaymentParts } from './parts.ts'
 import type { BankAccountLink, Key } from './asks.ts'
-import { refusalOf } from './verdict.ts'
-import type { Answered } from './views.ts'
+import { refusalOf } from './rules/verdict.ts'
+import type { Answered } from './rules/views.ts'
 
 /**
  * Links a bank account, and asks for its micro-entries unless the number has lately been sent some.

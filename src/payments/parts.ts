@@ -5,8 +5,8 @@ import type { Ledger } from '../ledger/ledger.ts'
 import type { Money } from '../money.ts'
 import type { Rail } from '../rails/rail.ts'
 import type { Clock } from '../time.ts'
-import type { LimitRules } from './limits.ts'
-import type { Passenger, Reason } from './passenger.ts'
+import type { LimitRules } from './rules/limits.ts'
+import type { Passenger, Reason } from './ride/passenger.ts'
 
 /** What the hall is built of. */
 export type PaymentParts = Readonly<{

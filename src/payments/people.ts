@@ -10,12 +10,12 @@ import { confirmContact as confirm, contactMessage, issueContactCode } from '../
 import { userByLogin } from '../users/find.ts'
 import { openUser } from '../users/open.ts'
 import type { Channel } from '../users/user.ts'
-import { once, replayOf, requestRecord } from './once.ts'
-import type { Ask } from './once.ts'
+import { once, replayOf, requestRecord } from './ride/once.ts'
+import type { Ask } from './ride/once.ts'
 import type { PaymentParts } from './parts.ts'
 import type { Key, ProfilePatch, SignUp } from './asks.ts'
 import * as store from './store.ts'
-import type { Answered, OwnUser } from './views.ts'
+import type { Answered, OwnUser } from './rules/views.ts'
 import { ownUser } from './wallet.ts'
 
 const whole = { start: null, end: null } as const

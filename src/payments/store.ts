@@ -4,10 +4,10 @@ import type { TransactionId, UserId } from '../ids/ids.ts'
 import { entryKinds } from '../ledger/account.ts'
 import { printTime } from '../time.ts'
 import type { Micros } from '../time.ts'
-import type { Digest } from './fingerprint.ts'
-import type { Begin, CodeRecord, Next, RequestRecord, StoredTransaction } from './passenger.ts'
-import { states } from './state.ts'
-import type { State } from './state.ts'
+import type { Digest } from './rules/fingerprint.ts'
+import type { Begin, CodeRecord, Next, RequestRecord, StoredTransaction } from './ride/passenger.ts'
+import { states } from './rules/state.ts'
+import type { State } from './rules/state.ts'
 
 const transactionColumns = `transaction_id as "transactionId", payer_id as "payerId",
   payee_id as "payeeId", bank_account_id as "bankAccountId", kind, amount, status,

@@ -4,9 +4,9 @@ import { after, HOUR } from '../time.ts'
 import { LOCK_TIMEOUT_MS } from './parts.ts'
 import type { PaymentParts } from './parts.ts'
 import { expiry, submission } from './pay.ts'
-import { stateOf } from './state.ts'
+import { stateOf } from './rules/state.ts'
 import { findOverdue } from './store.ts'
-import { termsOf } from './view.ts'
+import { termsOf } from './rules/view.ts'
 
 /** Bounds one run; what is left is for the next. */
 const SWEPT_PER_RUN = 1_000

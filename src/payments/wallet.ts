@@ -11,12 +11,12 @@ import type { Micros } from '../time.ts'
 import { findUser } from '../users/find.ts'
 import { tierOf } from '../users/user.ts'
 import type { User } from '../users/user.ts'
-import { nothingBefore, used, WINDOW } from './limits.ts'
-import type { WindowStart, LimitRules } from './limits.ts'
-import { firstInWindow } from './passengers.ts'
+import { nothingBefore, used, WINDOW } from './rules/limits.ts'
+import type { WindowStart, LimitRules } from './rules/limits.ts'
+import { firstInWindow } from './ride/passengers.ts'
 import type { PaymentParts } from './parts.ts'
 import type { TimeRange } from './asks.ts'
-import type { Limit, OwnUser } from './views.ts'
+import type { Limit, OwnUser } from './rules/views.ts'
 
 /**
  * How many of the next releases of a limit are told, and in how many entries they are looked for.

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Pool } from '../../../src/db/pool.ts'
 import type { TransactionId, UserId } from '../../../src/ids/ids.ts'
 import { auditBooks } from '../../../src/ops/audit.ts'
-import { digestKey } from '../../../src/payments/fingerprint.ts'
+import { digestKey } from '../../../src/payments/rules/fingerprint.ts'
 
 /** A request for money under a key, and the answer that its caller heard in the end. */
 export type Heard = Readonly<{

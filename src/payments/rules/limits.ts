@@ -1,8 +1,8 @@
-import type { EntryKind } from '../ledger/account.ts'
-import type { Account } from '../ledger/account.ts'
-import type { Money } from '../money.ts'
-import { DAY } from '../time.ts'
-import type { Tier } from '../users/user.ts'
+import type { EntryKind } from '../../ledger/account.ts'
+import type { Account } from '../../ledger/account.ts'
+import type { Money } from '../../money.ts'
+import { DAY } from '../../time.ts'
+import type { Tier } from '../../users/user.ts'
 
 /** Exactly 7 x 24 hours, whatever the calendar says. */
 export const WINDOW = 7n * DAY

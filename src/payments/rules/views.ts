@@ -1,8 +1,8 @@
-import type { BankAccount } from '../banks/bank-account.ts'
-import type { BankAccountId, TransactionId, UserId } from '../ids/ids.ts'
-import type { Money } from '../money.ts'
-import type { Micros } from '../time.ts'
-import type { User } from '../users/user.ts'
+import type { BankAccount } from '../../banks/bank-account.ts'
+import type { BankAccountId, TransactionId, UserId } from '../../ids/ids.ts'
+import type { Money } from '../../money.ts'
+import type { Micros } from '../../time.ts'
+import type { User } from '../../users/user.ts'
 
 /** One side of a transaction, as its viewer may see it: a user, or a bank account of the viewer. */
 export type Party = Readonly<{ kind: 'user'; id: UserId } | { kind: 'bank'; id: BankAccountId }>

@@ -1,14 +1,14 @@
-import type { Verdict } from '../ledger/post.ts'
-import type { Job } from '../queue/jobs.ts'
-import type { Micros } from '../time.ts'
-import { abandon, confirm, giveBack, settle } from './movement.ts'
+import type { Verdict } from '../../ledger/post.ts'
+import type { Job } from '../../queue/jobs.ts'
+import type { Micros } from '../../time.ts'
+import { abandon, confirm, giveBack, settle } from '../rules/movement.ts'
 import { postOnce } from './once.ts'
-import type { PaymentParts } from './parts.ts'
+import type { PaymentParts } from '../parts.ts'
 import type { Next, Passenger, Reason, RequestRecord, StoredTransaction } from './passenger.ts'
-import { mayBecome, stateOf } from './state.ts'
-import type { State } from './state.ts'
-import type { DeclineReason } from './views.ts'
-import { termsOf } from './view.ts'
+import { mayBecome, stateOf } from '../rules/state.ts'
+import type { State } from '../rules/state.ts'
+import type { DeclineReason } from '../rules/views.ts'
+import { termsOf } from '../rules/view.ts'
 
 const movements = { abandon, confirm, giveBack, settle }
 

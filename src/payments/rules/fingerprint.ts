@@ -1,5 +1,5 @@
 import { createHmac, hash } from 'node:crypto'
-import { uuidText } from '../ids/ids.ts'
+import { uuidText } from '../../ids/ids.ts'
 
 /** 128 bits in the text form of a uuid, which PostgreSQL stores in sixteen bytes. */
 export type Digest = string

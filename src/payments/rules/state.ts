@@ -1,4 +1,4 @@
-import type { EntryKind } from '../ledger/account.ts'
+import type { EntryKind } from '../../ledger/account.ts'
 import type { TransactionKind, TransactionStatus } from './views.ts'
 
 /** Where a transaction stands; the numbers are stored. */

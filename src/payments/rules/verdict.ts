@@ -1,9 +1,9 @@
-import { AppError } from '../errors.ts'
-import { walletOf } from '../ledger/account.ts'
-import type { AccountId } from '../ledger/account.ts'
-import type { LedgerRefusal, Verdict } from '../ledger/post.ts'
+import { AppError } from '../../errors.ts'
+import { walletOf } from '../../ledger/account.ts'
+import type { AccountId } from '../../ledger/account.ts'
+import type { LedgerRefusal, Verdict } from '../../ledger/post.ts'
 import type { Terms } from './movement.ts'
-import type { Reason } from './passenger.ts'
+import type { Reason } from '../ride/passenger.ts'
 import type { DeclineReason } from './views.ts'
 
 /** What people are told of a movement that was declined, and kept as such. */

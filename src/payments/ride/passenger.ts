@@ -1,11 +1,11 @@
-import type { Digest } from './fingerprint.ts'
-import type { BankAccountId, TransactionId, UserId } from '../ids/ids.ts'
-import type { Job } from '../queue/jobs.ts'
-import type { Micros } from '../time.ts'
-import type { LimitName } from './limits.ts'
-import type { Terms } from './movement.ts'
-import type { State } from './state.ts'
-import type { DeclineReason } from './views.ts'
+import type { Digest } from '../rules/fingerprint.ts'
+import type { BankAccountId, TransactionId, UserId } from '../../ids/ids.ts'
+import type { Job } from '../../queue/jobs.ts'
+import type { Micros } from '../../time.ts'
+import type { LimitName } from '../rules/limits.ts'
+import type { Terms } from '../rules/movement.ts'
+import type { State } from '../rules/state.ts'
+import type { DeclineReason } from '../rules/views.ts'
 
 /** The record of one request under a key: written with what came of it, and kept for ever. */
 export type RequestRecord = Readonly<{

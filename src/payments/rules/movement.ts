@@ -1,10 +1,10 @@
-import type { TransactionId, UserId } from '../ids/ids.ts'
-import { walletOf } from '../ledger/account.ts'
-import type { AccountId, Change, EntryKind, Line, Movement } from '../ledger/account.ts'
-import { chart } from '../ledger/chart.ts'
-import { capture, place, release } from '../ledger/hold.ts'
-import { minus } from '../money.ts'
-import type { Money } from '../money.ts'
+import type { TransactionId, UserId } from '../../ids/ids.ts'
+import { walletOf } from '../../ledger/account.ts'
+import type { AccountId, Change, EntryKind, Line, Movement } from '../../ledger/account.ts'
+import { chart } from '../../ledger/chart.ts'
+import { capture, place, release } from '../../ledger/hold.ts'
+import { minus } from '../../money.ts'
+import type { Money } from '../../money.ts'
 
 /**
  * What a transaction does to the books, step by step. Each step touches the payer's wallet, with
