@@ -1,4 +1,5 @@
-import { createHmac, hash } from 'node:crypto'
+import { createHmac, createSecretKey, hash } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { uuidText } from '../../ids/ids.ts'
 
 /** 128 bits in the text form of a uuid, which PostgreSQL stores in sixteen bytes. */
@@ -17,7 +18,7 @@ export function fingerprint(secret: Uint8Array, ask: readonly unknown[]): Digest
   const text = JSON.stringify(ask, (_, value: unknown) =>
     typeof value === 'bigint' ? value.toString() : value,
   )
-  return uuidText(createHmac('sha256', secret).update(text).digest('hex'))
+  return uuidText(createHmac('sha256', prepared(secret)).update(text).digest('hex'))
 }
 
 /** A key of our own for a step that must happen once. The first byte is one no header can carry. */
