@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { ownPort } from '../kit/port.ts'
 
 const program = fileURLToPath(new URL('../../src/bin/farthing.ts', import.meta.url))
 const READY_MS = 40_000
@@ -16,19 +17,11 @@ let dir: string
 let port: number
 before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'farthing-bin-'))
-  port = await freePort()
+  port = await ownPort()
 })
 after(async () => await rm(dir, { recursive: true, force: true }))
 
 type Settings = Readonly<Record<string, string>>
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
-}
 
 /** A farthing process, with all that it printed so far. */
 function farthing(command: string, settings: Settings = {}) {

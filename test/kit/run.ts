@@ -1,26 +1,30 @@
 import { glob } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { globalSetup, globalTeardown } from './global.ts'
+import { DEADLINE_VARIABLE, FILE_MS, RUN_MS } from './limits.ts'
 
 /** Test files at once. Each has a process, and they share the machine with one PostgreSQL. */
 const CONCURRENCY = 2
-const FILE_TIMEOUT_MS = 300_000
 
 // `run.ts [file…]` runs the files, or all there are, against one PostgreSQL, and ends with a list
 // of what was skipped: a test that did not run must not look like one that passed.
 const asked = process.argv.slice(2)
 const files = asked.length > 0 ? asked : await Array.fromAsync(glob('test/**/*.test.ts'))
+const unfinished = new Set(files.map((file) => resolve(file)))
 const skipped: string[] = []
 let passed = 0
 let failed = 0
 
 await globalSetup()
+process.env[DEADLINE_VARIABLE] = String(FILE_MS)
 const tests = run({
   files: files.sort(),
   concurrency: CONCURRENCY,
-  timeout: FILE_TIMEOUT_MS,
+  timeout: FILE_MS,
+  execArgv: ['--import', new URL('deadline.ts', import.meta.url).href],
 })
 tests.on('test:pass', ({ name, file, skip, todo }) => {
   if (skip !== undefined || todo !== undefined) {
@@ -30,7 +34,19 @@ tests.on('test:pass', ({ name, file, skip, todo }) => {
 tests.on('test:fail', () => {
   failed += 1
 })
+tests.on('test:summary', ({ file }) => {
+  if (file !== undefined) unfinished.delete(file)
+})
+// A process that a test left behind may hold the output open, and then the run would never end.
+const late = setTimeout(() => {
+  console.log(
+    `\nThe run has not ended within ${RUN_MS / 1_000} s. Not reported, the first to blame:`,
+  )
+  for (const file of unfinished) console.log(`  ${file}`)
+  process.exit(1)
+}, RUN_MS)
 await pipeline(tests.compose(new spec()), process.stdout, { end: false })
+clearTimeout(late)
 await globalTeardown()
 
 if (skipped.length > 0) {

@@ -6,9 +6,9 @@ import {
   readFile,
   readlink,
   realpath,
+  rm,
   stat,
   truncate,
-  unlink,
 } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
@@ -163,12 +163,13 @@ async function answers(secrets: Secrets): Promise<boolean> {
  */
 export async function endOrphan(places: Places): Promise<void> {
   const pid = await postmasterPid(places)
-  if (pid === null || !(await worksIn(pid, places))) {
-    await endLeftBehind(places)
-    // The number of a PostgreSQL that is dead, now another program's. PostgreSQL would refuse.
-    if (pid !== null) await unlink(join(places.cluster, 'postmaster.pid'))
-    return
-  }
+  if (pid !== null && (await worksIn(pid, places))) await endPostmaster(pid, places)
+  await endLeftBehind(places)
+  // The number of a PostgreSQL that is dead may be another program's by now: the next would refuse.
+  await rm(join(places.cluster, 'postmaster.pid'), { force: true })
+}
+
+async function endPostmaster(pid: number, places: Places): Promise<void> {
   const steps = [
     ['SIGINT', ORPHAN_FAST_MS],
     ['SIGQUIT', ORPHAN_IMMEDIATE_MS],
@@ -226,10 +227,18 @@ async function isBackend(pid: number): Promise<boolean> {
 
 /** The process id that PostgreSQL left in its lock file, alive or not. */
 export async function postmasterPid(places: Places): Promise<number | null> {
-  const file = join(places.cluster, 'postmaster.pid')
-  if ((await stat(file, { throwIfNoEntry: false })) === undefined) return null
-  const pid = Number.parseInt((await readFile(file, 'utf8')).split('\n')[0] ?? '', 10)
+  const pid = Number.parseInt(await lockFileOf(places), 10)
   return pid > 0 ? pid : null
+}
+
+/** Empty when there is none. A PostgreSQL that ends takes it along at any moment. */
+async function lockFileOf(places: Places): Promise<string> {
+  try {
+    return await readFile(join(places.cluster, 'postmaster.pid'), 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return ''
+    throw error
+  }
 }
 
 /** Whether a process works in the cluster's directory, as those of PostgreSQL do. */

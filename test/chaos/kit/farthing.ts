@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { ownPort } from '../../kit/port.ts'
 import { until } from './insist.ts'
 
 /** The real service in processes of its own, as `npm start` runs it, at addresses that stay. */
@@ -47,9 +47,9 @@ const settings = {
 export async function createFarthing(
   own: Readonly<Record<string, string>> & Readonly<{ DATA_DIR: string }>,
 ): Promise<Farthing> {
-  const [port, opsPort] = [await freePort(), await freePort()]
+  const port = await ownPort()
   const api = `http://127.0.0.1:${port}`
-  const environment = { ...settings, ...own, PORT: String(port), OPS_PORT: String(opsPort) }
+  const environment = { ...settings, ...own, PORT: String(port), OPS_PORT: '0' }
   let child: ChildProcess | null = null
   let output = ''
   let endings = 0
@@ -76,6 +76,8 @@ export async function createFarthing(
     })
     child = started
   }
+  // Also when the process of the test is stopped before its time.
+  process.once('exit', () => signal('SIGKILL'))
 
   function signal(name: NodeJS.Signals): void {
     const pid = child?.pid
@@ -130,24 +132,6 @@ async function isReady(api: string): Promise<boolean> {
   } catch {
     return false // nobody listens yet
   }
-}
-
-/** Below the ports that systems give to outgoing connections, so that a restart finds it free. */
-async function freePort(): Promise<number> {
-  for (let tries = 0; tries < 50; tries += 1) {
-    const server = createServer()
-    const port = 30_000 + Math.floor(Math.random() * 2_000)
-    const free = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false))
-      server.listen(port, '127.0.0.1', () => resolve(true))
-    })
-    if (!free) continue
-    const { port: found } = server.address() as AddressInfo
-    server.close()
-    await once(server, 'close')
-    return found
-  }
-  return assert.fail('no free port')
 }
 
 /** The embedded PostgreSQL's own process, as its lock file names it; null while there is none. */
