@@ -121,6 +121,11 @@ export type LedgerConnection = Queryable &
     usable(): boolean
     /** How many warnings the server sent so far. */
     warnings(): number
+    /**
+     * Keeps back what is asked from here on, until the function that it returns is called: then all
+     * of it leaves in one packet, which costs both sides as much as one statement does.
+     */
+    gather(): () => void
     /** Closes it at once. The server rolls back what it had open. */
     destroy(): void
     /** Closes it when all that was sent has been answered. */
@@ -164,6 +169,11 @@ export async function connectLedger(options: LedgerConnectionOptions): Promise<L
     query: queryOn(client),
     usable: () => usable,
     warnings,
+    gather: () => {
+      const { stream } = client.connection
+      stream.cork()
+      return () => stream.uncork()
+    },
     destroy: () => {
       usable = false
       client.connection.stream.destroy()

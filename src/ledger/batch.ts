@@ -1,15 +1,16 @@
 import { isLockTimeout } from '../db/errors.ts'
-import type { Queryable } from '../db/query.ts'
+import type { LedgerConnection } from '../db/pool.ts'
 import type { Micros } from '../time.ts'
 import type { Account, AccountId, Accounts, Entry } from './account.ts'
-import { createWriter } from './commit.ts'
+import { createWriter, noWrites } from './commit.ts'
+import type { Writes } from './commit.ts'
 import type { Passengers, Ride, Settled } from './passengers.ts'
 import { post } from './post.ts'
 import type { Verdict } from './post.ts'
 import * as store from './store.ts'
 
 /**
- * A batch that is decided, with its writes on their way.
+ * A batch that is decided, with its writes ready to leave.
  *
  * `mark` is one of its entries: as the batch is one transaction, that entry is there for good if
  * and only if the whole batch is. Null when there was nothing to write.
@@ -17,35 +18,37 @@ import * as store from './store.ts'
 export type Written<R> = Readonly<{
   verdicts: readonly Verdict<R>[]
   mark: Entry | null
-  writes: readonly Promise<unknown>[]
+  writes: Writes
 }>
 
 /**
  * Everything of a batch but its commit. Begins, locks the accounts and looks in one round trip: the
- * statements are sent together and answered in order. Then decides, and sends what to write, each
- * statement as soon as it is made.
+ * statements leave in one packet and are answered in order. Then decides, and makes what to write.
  *
  * @param lockMs How long it waits for each row that someone else has locked.
  * @throws AccountsLocked when that was a row of an account.
  */
 export async function writeBatch<P, R>(
-  tx: Queryable,
+  tx: LedgerConnection,
   passengers: Passengers<P, R>,
   rides: readonly Ride<P>[],
   now: Micros,
   lockMs: number,
 ): Promise<Written<R>> {
-  const [, before, look] = await Promise.all([
+  const send = tx.gather()
+  const asking = Promise.all([
     tx.query(`begin isolation level read committed; set local lock_timeout = ${lockMs}`),
     store.lockAccounts(tx, accountsOf(rides)).catch(asAccountsLocked),
     passengers.look(tx, rides),
   ])
+  send()
+  const [, before, look] = await asking
   const admit = await look(before, now)
   const movements = rides.map((ride) => ride.movement)
   const { after, verdicts } = post(before, movements, now, admit)
   const entries = verdicts.flatMap((verdict) => (verdict.outcome === 'void' ? [] : verdict.entries))
   const [mark] = entries
-  if (!mark) return { verdicts, mark: null, writes: [] }
+  if (!mark) return { verdicts, mark: null, writes: noWrites }
 
   const writer = createWriter(tx)
   const settled = rides.map((ride, index): Settled<P, R> => {

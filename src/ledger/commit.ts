@@ -1,5 +1,4 @@
 import { AssertionError } from 'node:assert/strict'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { DatabaseError } from 'pg'
 import type { QueryResult, QueryResultRow } from 'pg'
 import { isLostConnection } from '../db/errors.ts'
@@ -9,16 +8,22 @@ import { AppError } from '../errors.ts'
 import { inTime } from './connection.ts'
 
 /**
- * Sends the writes of a batch and hears no answer: COMMIT is to leave right behind them, and waits
- * only until all of them are told. What must hold, a statement checks by itself.
+ * The writes of a batch, which hears no answer while it makes them: they are kept back for COMMIT,
+ * to leave in one packet with it. What must hold, a statement checks by itself.
  */
 export type Writer = Queryable &
   Readonly<{
-    /** No more writes come. Their answers, in the order they were sent. */
-    end: () => readonly Promise<unknown>[]
+    /** No more writes come. */
+    end: () => Writes
   }>
 
-export function createWriter(tx: Queryable): Writer {
+/** Writes that have not left. `answers` in the order of the writes. */
+export type Writes = Readonly<{ answers: readonly Promise<unknown>[]; send: () => void }>
+
+export const noWrites: Writes = { answers: [], send: () => undefined }
+
+export function createWriter(tx: LedgerConnection): Writer {
+  const send = tx.gather()
   const answers: Promise<unknown>[] = []
   let open = true
   return {
@@ -34,7 +39,7 @@ export function createWriter(tx: Queryable): Writer {
     },
     end: () => {
       open = false
-      return answers
+      return { answers, send }
     },
   }
 }
@@ -48,22 +53,26 @@ function heardAtCommit(): void {}
 export type End = 'committed' | 'unconfirmed' | 'unknown'
 
 /**
- * Commits a batch behind its writes, which need not be answered yet. After a write that fails,
+ * Commits a batch along with its writes. After a write that fails,
  * PostgreSQL answers COMMIT by rolling back, so the others cannot stand without it.
  *
  * @throws What the server said against a write, or `database_unavailable`: nothing happened.
  */
 export async function commitBatch(
   tx: LedgerConnection,
-  writes: readonly Promise<unknown>[],
+  writes: Writes,
   withinMs: number,
 ): Promise<End> {
   const warnings = tx.warnings()
-  const writing = Promise.all(writes)
-  // What the driver cannot print never leaves, and the server would commit all but that. It says so
-  // within this turn.
-  await Promise.race([writing, nextTurn()])
-  const answers = Promise.allSettled([writing, tx.query('commit')])
+  const writing = Promise.all(writes.answers)
+  let answers
+  try {
+    // What the driver cannot print never leaves, and the server would commit all but that.
+    await Promise.race([writing, driverHasSpoken()])
+    answers = Promise.allSettled([writing, tx.query('commit')])
+  } finally {
+    writes.send()
+  }
   const [written, committed] = await inTime(answers, withinMs).catch(() => noAnswers)
   const failure: unknown = written?.status === 'rejected' ? written.reason : null
   if (failure !== null && committed?.status === 'fulfilled' && isCommit(committed.value)) {
@@ -81,6 +90,20 @@ export async function commitBatch(
 /** COMMIT of a transaction in which a statement failed is answered with ROLLBACK, and no error. */
 function isCommit({ command }: QueryResult): boolean {
   return command === 'COMMIT'
+}
+
+/**
+ * The driver tells what it cannot print in a tick that it asks for at once, and whoever waits for
+ * that statement hears it before the tick after that one: without a turn of the event loop, in which
+ * the requests of many callers might come first.
+ */
+async function driverHasSpoken(): Promise<void> {
+  await nextTick()
+  await nextTick()
+}
+
+async function nextTick(): Promise<void> {
+  await new Promise<void>((resolve) => process.nextTick(resolve))
 }
 
 const noAnswers = [undefined, undefined] as const

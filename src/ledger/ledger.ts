@@ -28,12 +28,18 @@ const WAITING_MAX = 8_192
 const BATCH_MAX = 1_000
 const WAIT_MAX_MS = 5_000
 const CLOSE_PAUSE_MS = 10
+/**
+ * A batch costs the same at both ends however few ride in it, so a second one beside it waits until
+ * so many would; or until someone has waited so long, which is when the first one is held up.
+ */
+const BESIDE_MIN = 128
+const BESIDE_AFTER_MS = 40
 
 const waitingChannel = channel('farthing:ledger.waiting')
 
 /**
- * The group commit: whoever waits while a batch commits forms the next one. There is no timer, so a
- * single caller waits for one flush, and many share it.
+ * The group commit: whoever waits while a batch commits forms the next one. Nobody waits for company,
+ * so a single caller waits for one flush, and many share it.
  */
 export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
   let waiting: readonly Waiting<P, R>[] = []
@@ -41,6 +47,7 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
   let places = 0
   let closing = false
   let woken = false
+  let later: NodeJS.Timeout | null = null
   const stuck = watchStuck(parts.connect, wakeSoon)
   const reports = { again, stuck: stuck.add, trouble }
   const lanes = Array.from({ length: parts.lanes }, () => createLane(parts, reports))
@@ -71,6 +78,21 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
     })
   }
 
+  /** Whether those who wait should wait on, for a batch under way to end and its lane to take them. */
+  function betterWait(lane: Lane<P, R>, queue: readonly Waiting<P, R>[]): boolean {
+    const [oldest] = queue
+    if (!oldest || queue.length >= BESIDE_MIN) return false
+    if (!lanes.some((other) => other !== lane && other.busy())) return false
+    return performance.now() - oldest.since < BESIDE_AFTER_MS
+  }
+
+  function wakeLater(): void {
+    later ??= setTimeout(() => {
+      later = null
+      wake()
+    }, BESIDE_AFTER_MS)
+  }
+
   /** Lets the requests of this turn of the event loop gather before a batch leaves. */
   function wakeSoon(): void {
     if (woken) return
@@ -89,6 +111,11 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
     held.delete(lane)
     const queue = arrived.length === 0 ? waiting : [...waiting, ...arrived]
     arrived = []
+    if (betterWait(lane, queue)) {
+      waiting = queue
+      wakeLater()
+      return []
+    }
     const { batch, rest, locks } = assemble(refuseLate(queue), held.values(), stuck)
     waiting = rest
     if (waitingChannel.hasSubscribers) waitingChannel.publish(waiting.length)
@@ -127,6 +154,7 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
         // Those that are set aside wait for somebody else, and no lane works meanwhile.
         if (waiting.length > 0) await delay(CLOSE_PAUSE_MS)
       }
+      if (later) clearTimeout(later)
       await stuck.close()
       await Promise.all(lanes.map(async (lane) => await lane.close()))
     },

@@ -50,6 +50,11 @@ async function commit({ writes }: Written<never>): Promise<End> {
   return await commitBatch(tx, writes, 2_000)
 }
 
+async function rollBack({ writes }: Written<never>): Promise<void> {
+  writes.send()
+  await tx.query('rollback')
+}
+
 test('a batch is there when it is committed, and not before', async () => {
   const [alice, bob] = (await books.accounts(2, 10n)) as [AccountId, AccountId]
   const written = await write([payment(alice, bob, 4n)], quiet)
@@ -67,7 +72,7 @@ test('a batch is there when it is committed, and not before', async () => {
 test('a batch that is rolled back leaves nothing, and its versions are given again', async () => {
   const [alice, bob] = (await books.accounts(2, 10n)) as [AccountId, AccountId]
   const first = await write([payment(alice, bob, 4n)], quiet)
-  await tx.query('rollback')
+  await rollBack(first)
   const second = await write([payment(alice, bob, 5n)], quiet)
   await commit(second)
   assert.equal(second.mark?.version, first.mark?.version)
@@ -128,8 +133,7 @@ test('rows of passengers stand or fall with the money', async () => {
     payment(alice, bob, 4n, { passenger: 'small' }),
     payment(alice, bob, 400n, { passenger: 'large' }),
   ]
-  await write(rides, passengers)
-  await tx.query('rollback')
+  await rollBack(await write(rides, passengers))
   await commit(await write(rides, passengers))
   const { rows } = await books.pool.query('select name from ticket order by name')
   assert.deepEqual(rows, [{ name: 'large declined' }, { name: 'small posted' }])
@@ -272,6 +276,8 @@ test('a passenger that fails half way through its writes leaves nothing', async 
 test('a statement that comes after the end of its batch is refused', async () => {
   const writer = createWriter(tx)
   await writer.query('select 1')
-  assert.equal((await Promise.all(writer.end())).length, 1)
+  const { answers, send } = writer.end()
+  send()
+  assert.equal((await Promise.all(answers)).length, 1)
   await assert.rejects(writer.query('select 2'), /after the end of its batch/)
 })

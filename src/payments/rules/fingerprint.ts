@@ -15,9 +15,7 @@ export function digestKey(key: string): Digest {
  * a reader of the table guess: a password, an account number, a six-digit code.
  */
 export function fingerprint(secret: Uint8Array, ask: readonly unknown[]): Digest {
-  const text = JSON.stringify(ask, (_, value: unknown) =>
-    typeof value === 'bigint' ? value.toString() : value,
-  )
+  const text = JSON.stringify(ask.map((part) => (typeof part === 'bigint' ? String(part) : part)))
   return uuidText(createHmac('sha256', prepared(secret)).update(text).digest('hex'))
 }
 
