@@ -28,12 +28,8 @@ const WAITING_MAX = 8_192
 const BATCH_MAX = 1_000
 const WAIT_MAX_MS = 5_000
 const CLOSE_PAUSE_MS = 10
-/**
- * A batch costs the same at both ends however few ride in it, so a second one beside it waits until
- * so many would; or until someone has waited so long, which is when the first one is held up.
- */
-const BESIDE_MIN = 128
-const BESIDE_AFTER_MS = 40
+/** Whoever waited so long waits no longer for the batch under way, which is held up. */
+const HELD_UP_MS = 40
 
 const waitingChannel = channel('farthing:ledger.waiting')
 
@@ -55,7 +51,7 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
   /**
    * What the batch of each lane has locked: no other lane takes a movement that would wait for it.
    */
-  const held = new Map<Lane<P, R>, ReadonlySet<string>>()
+  const held = new Map<Lane<P, R>, Readonly<{ size: number; locks: ReadonlySet<string> }>>()
 
   /** Gives back what was taken and did not happen, each to its place. */
   function again(rides: readonly Waiting<P, R>[]): void {
@@ -78,19 +74,23 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
     })
   }
 
-  /** Whether those who wait should wait on, for a batch under way to end and its lane to take them. */
-  function betterWait(lane: Lane<P, R>, queue: readonly Waiting<P, R>[]): boolean {
+  /**
+   * How long those who wait had better wait on, in milliseconds, for a batch under way to end and
+   * its lane to take them. A batch costs the same at both ends however few ride in it, so one beside
+   * another is as large at least.
+   */
+  function betterWaitMs(queue: readonly Waiting<P, R>[]): number {
     const [oldest] = queue
-    if (!oldest || queue.length >= BESIDE_MIN) return false
-    if (!lanes.some((other) => other !== lane && other.busy())) return false
-    return performance.now() - oldest.since < BESIDE_AFTER_MS
+    const largest = Math.max(0, ...[...held.values()].map(({ size }) => size))
+    if (!oldest || queue.length >= largest) return 0
+    return Math.max(0, HELD_UP_MS - (performance.now() - oldest.since))
   }
 
-  function wakeLater(): void {
+  function wakeIn(ms: number): void {
     later ??= setTimeout(() => {
       later = null
       wake()
-    }, BESIDE_AFTER_MS)
+    }, ms)
   }
 
   /** Lets the requests of this turn of the event loop gather before a batch leaves. */
@@ -111,16 +111,18 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
     held.delete(lane)
     const queue = arrived.length === 0 ? waiting : [...waiting, ...arrived]
     arrived = []
-    if (betterWait(lane, queue)) {
+    const waitMs = betterWaitMs(queue)
+    if (waitMs > 0) {
       waiting = queue
-      wakeLater()
+      wakeIn(waitMs)
       return []
     }
-    const { batch, rest, locks } = assemble(refuseLate(queue), held.values(), stuck)
+    const others = [...held.values()].map(({ locks }) => locks)
+    const { batch, rest, locks } = assemble(refuseLate(queue), others, stuck)
     waiting = rest
     if (waitingChannel.hasSubscribers) waitingChannel.publish(waiting.length)
     if (batch.length > 0) {
-      held.set(lane, locks)
+      held.set(lane, { size: batch.length, locks })
       if (rest.length > 0) wakeSoon()
     }
     return batch
@@ -169,14 +171,13 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
  */
 function assemble<P, R>(
   queue: readonly Waiting<P, R>[],
-  heldByOthers: Iterable<ReadonlySet<string>>,
+  others: readonly ReadonlySet<string>[],
   stuck: Pick<Stuck, 'has'>,
 ) {
   const batch: Waiting<P, R>[] = []
   const rest: Waiting<P, R>[] = []
   const tokens = new Set<string>()
   const locks = new Set<string>()
-  const others = [...heldByOthers]
   const kept = new Set<string>()
   const isKept = (id: string) => kept.has(id) || others.some((held) => held.has(id))
   for (const [index, one] of queue.entries()) {
