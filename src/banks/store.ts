@@ -293,7 +293,8 @@ export async function readMicroEntries(
 
 /**
  * Takes an answer, right or wrong, if one may be given; `null` when none may. A right answer sets
- * the wrong ones before it to nothing, so that linking again later starts afresh.
+ * the wrong ones before it to nothing, so that linking again later starts afresh. A wrong one
+ * counts once, however often it comes.
  */
 export async function answerMicroEntries(
   db: Queryable,
@@ -305,7 +306,12 @@ export async function answerMicroEntries(
   const { rows } = await db.query<BankAccount & { wrongAnswers: number }>(
     `update bank_account set
        status = case when micro_amounts_cents = $3::int[] then 'verified' else status end,
-       micro_attempts = case when micro_amounts_cents = $3::int[] then 0 else micro_attempts + 1 end
+       micro_attempts = case when micro_amounts_cents = $3::int[] then 0
+                             when $3::int[]::text = any(micro_tried) then micro_attempts
+                             else micro_attempts + 1 end,
+       micro_tried = case when micro_amounts_cents = $3::int[] then '{}'
+                          when $3::int[]::text = any(micro_tried) then micro_tried
+                          else micro_tried || $3::int[]::text end
      where user_id = $1 and bank_account_id = $2 and status = 'pending_verification'
        and micro_amounts_cents is not null and micro_attempts < $4
      returning ${columns}, micro_attempts::int as "wrongAnswers"`,

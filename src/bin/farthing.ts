@@ -5,9 +5,8 @@ import type { Command } from './commands.ts'
 import { freeze } from './freeze.ts'
 import { migrate } from './migrate.ts'
 import { reseal } from './reseal.ts'
-import { serve } from './serve.ts'
+import { serve, work } from './serve-and-work.ts'
 import { start } from './start.ts'
-import { work } from './work.ts'
 
 const run: Readonly<Record<Command, (word: string) => Promise<number>>> = {
   start,

@@ -1,5 +1,6 @@
 import { randomFillSync } from 'node:crypto'
 import { v7 } from 'uuid'
+import { MILLISECOND, systemClock } from '../time.ts'
 
 declare const kind: unique symbol
 
@@ -29,7 +30,7 @@ export type IdKind = keyof Ids
  */
 export function newId<K extends IdKind>(_kind: K): Ids[K] {
   const random = randomSlice()
-  const now = Date.now()
+  const now = Number(systemClock.now() / MILLISECOND)
   if (now > msecs) {
     msecs = now
     seq = randomSequence(random)
@@ -45,7 +46,7 @@ let msecs = 0
 let seq = 0
 
 const RANDOM_BYTES = 16
-/** Drawn from the system for 512 ids at once: one call for each would cost more than all the rest. */
+/** Drawn for 512 ids at once: a call of the system for each would cost more than all the rest. */
 const drawn = new Uint8Array(512 * RANDOM_BYTES)
 let spent = drawn.length
 

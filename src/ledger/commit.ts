@@ -94,8 +94,8 @@ function isCommit({ command }: QueryResult): boolean {
 
 /**
  * The driver tells what it cannot print in a tick that it asks for at once, and whoever waits for
- * that statement hears it before the tick after that one: without a turn of the event loop, in which
- * the requests of many callers might come first.
+ * that statement hears it before the tick after that one: without a turn of the event loop, in
+ * which the requests of many callers might come first.
  */
 async function driverHasSpoken(): Promise<void> {
   await nextTick()

@@ -34,8 +34,8 @@ const HELD_UP_MS = 40
 const waitingChannel = channel('farthing:ledger.waiting')
 
 /**
- * The group commit: whoever waits while a batch commits forms the next one. Nobody waits for company,
- * so a single caller waits for one flush, and many share it.
+ * The group commit: whoever waits while a batch commits forms the next one. Nobody waits for
+ * company, so a single caller waits for one flush, and many share it.
  */
 export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
   let waiting: readonly Waiting<P, R>[] = []
@@ -76,8 +76,8 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
 
   /**
    * How long those who wait had better wait on, in milliseconds, for a batch under way to end and
-   * its lane to take them. A batch costs the same at both ends however few ride in it, so one beside
-   * another is as large at least.
+   * its lane to take them. A batch costs the same at both ends however few ride in it, so one that
+   * runs beside another is as large at least.
    */
   function betterWaitMs(queue: readonly Waiting<P, R>[]): number {
     const [oldest] = queue

@@ -92,7 +92,8 @@ export async function confirmContact(
 
   // Counted before it is compared, so that guesses sent at once cannot share one attempt.
   const most = { most: MOST_ATTEMPTS, mostToday: ATTEMPTS_PER_DAY }
-  const attempt = await countAttempt(db, { userId, channel, ...most, now })
+  const tried = digestOf(digestKey, ['tried', userId, channel, code])
+  const attempt = await countAttempt(db, { userId, channel, tried, ...most, now })
   if (!attempt) throw new AppError('code_expired')
   const { recipient, digest } = attempt
   if (!timingSafeEqual(digest, digestOf(digestKey, [userId, channel, recipient, code]))) {

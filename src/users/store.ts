@@ -143,7 +143,7 @@ const replaceCodeStatement = {
            codes_today, attempts_today)
          values ($1, $2, $3, $4, $5, $6, $7, $8)
          on conflict (user_id, channel) do update
-         set recipient = excluded.recipient, digest = excluded.digest, attempts = 0,
+         set recipient = excluded.recipient, digest = excluded.digest, attempts = 0, tried = '{}',
              expires_at = excluded.expires_at, day_began_at = excluded.day_began_at,
              codes_today = excluded.codes_today, attempts_today = excluded.attempts_today`,
 }
@@ -181,21 +181,36 @@ export async function lockCode(
 
 const countAttemptStatement = {
   name: 'users_count_attempt',
-  text: `update contact_code set attempts = attempts + 1, attempts_today = attempts_today + 1
-         where user_id = $1 and channel = $2 and attempts < $3 and attempts_today < $4
-           and expires_at > $5
+  text: `update contact_code
+         set attempts = attempts + ($6 <> all(tried))::int,
+             attempts_today = attempts_today + ($6 <> all(tried))::int,
+             tried = case when $6 = any(tried) then tried else tried || $6 end
+         where user_id = $1 and channel = $2 and expires_at > $5
+           and ($6 = any(tried) or (attempts < $3 and attempts_today < $4))
          returning recipient, digest, least($3 - attempts, $4 - attempts_today)::int as left`,
 }
 
 /** `left` is how many more may be made at this code. */
 export type Attempt = Readonly<{ recipient: string; digest: Buffer; left: number }>
 
-/** Counts an attempt and gives what to compare with; `null` without a code or attempts left. */
+/**
+ * Counts an attempt, once for all that try the same, and gives what to compare with; `null` without
+ * a code or attempts left.
+ */
 export async function countAttempt(
   db: Queryable,
-  ask: Readonly<{ userId: UserId; channel: Channel; most: number; mostToday: number; now: Micros }>,
+  ask: Readonly<{
+    userId: UserId
+    channel: Channel
+    /** The digest of what is tried. */
+    tried: Buffer
+    most: number
+    mostToday: number
+    now: Micros
+  }>,
 ): Promise<Attempt | null> {
-  const values = [ask.userId, ask.channel, ask.most, ask.mostToday, printTime(ask.now)]
+  const { userId, channel, tried, most, mostToday, now } = ask
+  const values = [userId, channel, most, mostToday, printTime(now), tried]
   const { rows } = await db.query<Attempt>(countAttemptStatement, values)
   return rows[0] ?? null
 }

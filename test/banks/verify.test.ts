@@ -18,6 +18,7 @@ after(async () => await database.drop())
 const parts = newParts()
 const options = { lockTimeoutMs: 5_000 }
 const wrong = [1, 2] as const
+const wrongToo = [3, 4] as const
 
 /** A linked account that was sent 11 and 22 cents. */
 async function sent() {
@@ -54,15 +55,32 @@ test('amounts that are half right are wrong', async () => {
 test('three wrong answers lock it, for right ones too', async () => {
   const account = await sent()
   assert.deepEqual(await answer(account, wrong), { verdict: 'micro_amounts_wrong', triesLeft: 2 })
-  assert.deepEqual(await answer(account, wrong), { verdict: 'micro_amounts_wrong', triesLeft: 1 })
-  assert.deepEqual(await answer(account, wrong), { verdict: 'bank_account_locked' })
+  assert.deepEqual(await answer(account, wrongToo), {
+    verdict: 'micro_amounts_wrong',
+    triesLeft: 1,
+  })
+  assert.deepEqual(await answer(account, [5, 6]), { verdict: 'bank_account_locked' })
   assert.deepEqual(await answer(account, [11, 22]), { verdict: 'bank_account_locked' })
+})
+
+test('a wrong answer that comes again counts once, in either order, also many at once', async () => {
+  const account = await sent()
+  const again = [wrong, [2, 1] as const, wrong, wrong, [2, 1] as const]
+  const verdicts = await Promise.all(again.map(async (amounts) => await answer(account, amounts)))
+  for (const verdict of verdicts) {
+    assert.deepEqual(verdict, { verdict: 'micro_amounts_wrong', triesLeft: 2 })
+  }
+  const second = await answer(account, wrongToo)
+  assert.deepEqual(second, { verdict: 'micro_amounts_wrong', triesLeft: 1 })
+  assert.deepEqual(await answer(account, wrong), second, 'as many are left as after all of them')
+  assert.deepEqual(await answer(account, [5, 6]), { verdict: 'bank_account_locked' })
+  assert.deepEqual(await answer(account, wrong), { verdict: 'bank_account_locked' })
 })
 
 test('the third try may still be right', async () => {
   const account = await sent()
   await answer(account, wrong)
-  await answer(account, wrong)
+  await answer(account, wrongToo)
   assert.equal((await answer(account, [11, 22])).verdict, 'verified')
 })
 
@@ -122,7 +140,7 @@ test('linking again gives no fresh tries, until 30 days have passed', async () =
   }
   const first = await relink(0)
   await answer(first, wrong)
-  await answer(first, wrong)
+  await answer(first, wrongToo)
   await unlink(database.pool, userId, first.bankAccountId, daysAfter(1))
 
   const second = await relink(2)

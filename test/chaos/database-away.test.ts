@@ -1,60 +1,42 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { freshDatabase } from '../kit/database.ts'
-import type { FreshDatabase } from '../kit/database.ts'
 import { assertBooks, assertHeardIsTrue, countTransactions } from './kit/books.ts'
 import { ask, fund, signUp, tryMove } from './kit/caller.ts'
 import type { Answer, Ask, Caller } from './kit/caller.ts'
 import { insist } from './kit/insist.ts'
-import { startProxy } from './kit/proxy.ts'
 import type { Proxy } from './kit/proxy.ts'
-import { createFarthing } from './kit/farthing.ts'
-import type { Farthing } from './kit/farthing.ts'
+import { startBehindProxy } from './kit/farthing.ts'
 
 /**
  * Goal: while the database is away everybody hears so, and when it is back all is well.
  * Method: the real service reaches PostgreSQL through a proxy that is shut, or falls silent.
  */
-let dataDir: string
-let database: FreshDatabase
-let proxy: Proxy
-let service: Farthing
+let world: Awaited<ReturnType<typeof startBehindProxy>>
 let payer: Caller
 let payee: Caller
 before(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'farthing-chaos-'))
-  database = await freshDatabase()
-  proxy = await startProxy(database.url)
-  service = await createFarthing({ DATA_DIR: dataDir, DATABASE_URL: proxy.url })
-  service.start()
-  await service.ready()
+  world = await startBehindProxy()
+  const { service } = world
   payer = await signUp(service.api)
   payee = await signUp(service.api)
   await fund(service.api, payer, 10_000n)
 })
-after(async () => {
-  await service.sigkill()
-  await proxy.close()
-  await database.drop()
-  await rm(dataDir, { recursive: true, force: true })
-})
+after(async () => await world.close())
 
 const troubles = [
-  { name: 'refuses connections', begin: () => proxy.shut() },
-  { name: 'does not answer', begin: () => proxy.hush() },
+  { name: 'refuses connections', begin: (proxy: Proxy) => proxy.shut() },
+  { name: 'does not answer', begin: (proxy: Proxy) => proxy.hush() },
 ] as const
 
 for (const { name, begin } of troubles) {
   test(`a database that ${name}: 503 for all who need it, and no restart to recover`, async () => {
+    const { database, proxy, service } = world
     const pid = service.pid()
     const key = randomUUID()
     const began = performance.now()
     const before = await countTransactions(database.pool, [payer.userId])
-    begin()
+    begin(proxy)
 
     const { token } = payer
     const body = { fromId: payer.name, toId: payee.name, amount: '1.00' }

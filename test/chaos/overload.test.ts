@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
-import { freshDatabase } from '../kit/database.ts'
-import type { FreshDatabase } from '../kit/database.ts'
 import { assertBooks, assertHeardIsTrue, countTransactions } from './kit/books.ts'
 import type { Heard } from './kit/books.ts'
 import { asAnswer, fund, moveAsk, signUp, tryMove, userOf } from './kit/caller.ts'
@@ -13,10 +9,8 @@ import type { Caller, Move, Transaction } from './kit/caller.ts'
 import { insist, isAgain, until } from './kit/insist.ts'
 import { pipeline } from './kit/pipeline.ts'
 import type { Heading } from './kit/pipeline.ts'
-import { calm, startProxy } from './kit/proxy.ts'
-import type { Proxy } from './kit/proxy.ts'
-import { createFarthing } from './kit/farthing.ts'
-import type { Farthing } from './kit/farthing.ts'
+import { calm } from './kit/proxy.ts'
+import { startBehindProxy } from './kit/farthing.ts'
 
 /**
  * Goal: more than the service can take is refused in time, loses nothing, and leaves no trace.
@@ -28,26 +22,14 @@ const REQUESTS_EACH = 130
 const MEMORY_MAX_MB = 600
 const PEOPLE = 20
 
-let dataDir: string
-let database: FreshDatabase
-let proxy: Proxy
-let service: Farthing
+let world: Awaited<ReturnType<typeof startBehindProxy>>
 before(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'farthing-chaos-'))
-  database = await freshDatabase()
-  proxy = await startProxy(database.url)
-  service = await createFarthing({ DATA_DIR: dataDir, DATABASE_URL: proxy.url })
-  service.start()
-  await service.ready()
+  world = await startBehindProxy()
 })
-after(async () => {
-  await service.sigkill()
-  await proxy.close()
-  await database.drop()
-  await rm(dataDir, { recursive: true, force: true })
-})
+after(async () => await world.close())
 
 test('of far too many payments some are refused, and none is lost or doubled', async (t) => {
+  const { database, proxy, service } = world
   const callers = await Promise.all(
     Array.from({ length: PEOPLE }, async () => await signUp(service.api)),
   )

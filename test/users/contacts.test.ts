@@ -66,7 +66,9 @@ const refusal =
     return true
   }
 
-const other = (code: string) => String((Number(code) + 1) % 1_000_000).padStart(6, '0')
+/** Another code; `nth` tells one from the next. */
+const other = (code: string, nth = 0) =>
+  String((Number(code) + 1 + nth) % 1_000_000).padStart(6, '0')
 
 test('the code proves the contact it was sent to, and no other', async () => {
   const ann = await someone()
@@ -107,7 +109,7 @@ test('five attempts, and the right code comes too late', async () => {
   const ann = await someone()
   const { code } = await issue(ann.userId, 'email')
   for (let left = 4; left >= 0; left--) {
-    const wrong = confirm(ann.userId, 'email', other(code))
+    const wrong = confirm(ann.userId, 'email', other(code, left))
     await assert.rejects(wrong, refusal('code_wrong', { attemptsLeft: left }))
   }
   await assert.rejects(confirm(ann.userId, 'email', code), refusal('code_expired'))
@@ -115,12 +117,27 @@ test('five attempts, and the right code comes too late', async () => {
   await confirm(ann.userId, 'email', next.code, later(start, MINUTE))
 })
 
+test('a wrong code that comes again counts once, until there is a new one', async () => {
+  const ann = await someone()
+  const { code } = await issue(ann.userId, 'email')
+  const again = async () => await confirm(ann.userId, 'email', other(code))
+  for (const wrong of [again(), again(), again()]) {
+    await assert.rejects(wrong, refusal('code_wrong', { attemptsLeft: 4 }))
+  }
+  const now = later(start, MINUTE)
+  let next = await issue(ann.userId, 'email', now)
+  while (next.code === other(code)) next = await issue(ann.userId, 'email', later(now, MINUTE))
+  const wrong = confirm(ann.userId, 'email', other(code), later(now, MINUTE))
+  await assert.rejects(wrong, refusal('code_wrong', { attemptsLeft: 4 }))
+  await confirm(ann.userId, 'email', next.code, later(now, MINUTE))
+})
+
 test('50 guesses at once are five attempts', async () => {
   const ann = await someone()
   const { code } = await issue(ann.userId, 'email')
   const guesses = Array.from(
     { length: 50 },
-    async () => await confirm(ann.userId, 'email', other(code)),
+    async (_, nth) => await confirm(ann.userId, 'email', other(code, nth)),
   )
   const codes = (await Promise.allSettled(guesses)).map((result) => {
     assert(result.status === 'rejected' && result.reason instanceof AppError)
@@ -207,7 +224,7 @@ test('new codes give twenty attempts a day and no more, also after a change of a
     for (const left of [4, 3, 2]) {
       wrong += 1
       const most = Math.min(left, ATTEMPTS_PER_DAY - wrong)
-      const attempt = confirm(ann.userId, 'email', other(code), now)
+      const attempt = confirm(ann.userId, 'email', other(code, left), now)
       await assert.rejects(attempt, refusal('code_wrong', { attemptsLeft: most }))
       if (most > 0) continue
       await assert.rejects(confirm(ann.userId, 'email', code, now), refusal('code_expired'))

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freshDatabase, type FreshDatabase } from '../../kit/database.ts'
 import { ownPort } from '../../kit/port.ts'
 import { until } from './insist.ts'
+import { startProxy, type Proxy } from './proxy.ts'
 
 /** The real service in processes of its own, as `npm start` runs it, at addresses that stay. */
 export type Farthing = Readonly<{
@@ -131,6 +134,34 @@ async function isReady(api: string): Promise<boolean> {
     return answer.status === 200
   } catch {
     return false // nobody listens yet
+  }
+}
+
+/** The service on a database of the run's server, with a proxy in between. */
+export async function startBehindProxy(): Promise<
+  Readonly<{
+    database: FreshDatabase
+    proxy: Proxy
+    service: Farthing
+    close: () => Promise<void>
+  }>
+> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'farthing-chaos-'))
+  const database = await freshDatabase()
+  const proxy = await startProxy(database.url)
+  const service = await createFarthing({ DATA_DIR: dataDir, DATABASE_URL: proxy.url })
+  service.start()
+  await service.ready()
+  return {
+    database,
+    proxy,
+    service,
+    close: async () => {
+      await service.sigkill()
+      await proxy.close()
+      await database.drop()
+      await rm(dataDir, { recursive: true, force: true })
+    },
   }
 }
 

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { AccountId } from '../../src/ledger/account.ts'
+import type { Passengers } from '../../src/ledger/passengers.ts'
+import { until } from '../chaos/kit/insist.ts'
+import { openBooks, payment } from './books.ts'
+import type { Books } from './books.ts'
+
+let books: Books
+before(async () => {
+  books = await openBooks()
+})
+afterEach(async () => await books.assertSound())
+after(async () => await books.close())
+
+/** A room that notes how many ride in each batch, and keeps the first batch until it is let go. */
+function keepFirst() {
+  const sizes: number[] = []
+  const { promise: letGo, resolve: release } = Promise.withResolvers<void>()
+  const passengers: Passengers<null, never> = {
+    look: async (_tx, rides) => {
+      sizes.push(rides.length)
+      if (sizes.length === 1) await letGo
+      return () => () => null
+    },
+    write: () => Promise.resolve(),
+  }
+  return { sizes, release, passengers }
+}
+
+/** Pairs that share no account, so that any of them may run beside any other. */
+async function pairs(count: number): Promise<readonly (readonly [AccountId, AccountId])[]> {
+  const accounts = await books.accounts(2 * count, 10n)
+  return Array.from({ length: count }, (_, index) => {
+    return [accounts[2 * index], accounts[2 * index + 1]] as [AccountId, AccountId]
+  })
+}
+
+const FIRST = 10
+/** Well below what somebody waits before the batch under way counts as held up. */
+const SOON_MS = 20
+const ROUNDS = 50
+
+test('a batch beside another one is as large at least', async () => {
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const { sizes, release, passengers } = keepFirst()
+    const ledger = books.ledger({ passengers })
+    const all = await pairs(2 * FIRST)
+    const post = async (list: typeof all) =>
+      await Promise.all(list.map(async ([from, to]) => await ledger.post(payment(from, to, 1n))))
+    const first = post(all.slice(0, FIRST))
+    await until('the first batch is under way', () => sizes.length === 1)
+
+    const began = performance.now()
+    const few = post(all.slice(FIRST, -1))
+    for (let turn = 0; turn < 5; turn += 1) await nextTurn()
+    const before = [...sizes]
+    const last = post(all.slice(-1))
+    for (let turn = 0; turn < 5; turn += 1) await nextTurn()
+    const tookMs = performance.now() - began
+    await Promise.all([few, last])
+    const meanwhile = [...sizes]
+    release()
+    await first
+    await ledger.close()
+    // On a machine that was busy elsewhere, they have waited for too long.
+    if (tookMs > SOON_MS) continue
+    assert.deepEqual(before, [FIRST])
+    assert.deepEqual(meanwhile, [FIRST, FIRST])
+    return
+  }
+  assert.fail(`no round of ${ROUNDS} was quick enough to tell`)
+})
+
+test('who comes behind a batch that is held up gets a lane all the same, however few', async () => {
+  const { sizes, release, passengers } = keepFirst()
+  const ledger = books.ledger({ passengers })
+  const all = await pairs(FIRST + 1)
+  const first = all
+    .slice(0, FIRST)
+    .map(async ([from, to]) => await ledger.post(payment(from, to, 1n)))
+  await until('the first batch is under way', () => sizes.length === 1)
+  const [from, to] = all[FIRST]!
+  assert.equal((await ledger.post(payment(from, to, 1n))).outcome, 'posted')
+  assert.deepEqual(sizes, [FIRST, 1])
+  release()
+  for (const one of await Promise.all(first)) assert.equal(one.outcome, 'posted')
+})
