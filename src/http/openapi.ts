@@ -1,7 +1,6 @@
 import swagger from '@fastify/swagger'
 import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
 import { may } from '../auth/policy.ts'
-import { problems } from './problems.ts'
 
 const description = `Sign up, link a bank account, add money, pay.
 
@@ -62,12 +61,12 @@ function complete(schema: FastifySchema, route: RouteOptions): FastifySchema {
     ...schema,
     security: open ? [] : [{ accessToken: [] }],
     ...(changes && takesKey(route) && { headers: idempotencyKey }),
-    response: { ...(schema.response as object), ...refusals(schema, { open, changes }) },
+    response: { ...(schema.response as object), ...refusals(schema, { open, changes, ...route }) },
   }
 }
 
 /** Session routes answer with secrets, which are never stored, and so cannot be repeated. */
-function takesKey({ url }: RouteOptions): boolean {
+function takesKey({ url }: Pick<RouteOptions, 'url'>): boolean {
   return !url.startsWith('/v1/session')
 }
 
@@ -84,13 +83,17 @@ const idempotencyKey = {
   },
 }
 
-function refusals(schema: FastifySchema, kind: Readonly<{ open: boolean; changes: boolean }>) {
-  const statuses = [
+type Kind = Readonly<{ open: boolean; changes: boolean; url: string }>
+
+function refusals(schema: FastifySchema, kind: Kind) {
+  const statuses: readonly (keyof typeof meanings)[] = [
     400,
-    ...(kind.open ? [] : [401, 403]),
-    ...(schema.params ? [404] : []),
-    ...(kind.changes ? [409, 422] : []),
-    ...(schema.body ? [404, 413, 415] : []),
+    ...(kind.open ? [] : ([401, 403] as const)),
+    // Open to anyone, who may be refused by what they bring.
+    ...(kind.open && kind.changes && !takesKey(kind) ? ([401] as const) : []),
+    ...(schema.params ? ([404] as const) : []),
+    ...(kind.changes ? ([409, 422] as const) : []),
+    ...(schema.body ? ([404, 408, 413, 415] as const) : []),
     429,
     500,
     503,
@@ -98,11 +101,25 @@ function refusals(schema: FastifySchema, kind: Readonly<{ open: boolean; changes
   return Object.fromEntries(statuses.map((status) => [status, problemResponse(status)]))
 }
 
-function problemResponse(status: number) {
-  const rows = Object.entries(problems).filter(([, problem]) => problem.status === status)
-  const codes = rows.map(([code]) => `\`${code}\``).join(', ')
+/** What a status says of a request; `code` says which of the reasons it is. */
+const meanings = {
+  400: 'Malformed',
+  401: 'Nobody is signed in, or what was to prove it does not',
+  403: 'Not for this caller',
+  404: 'Something that is named is not there',
+  408: 'Too slow to arrive',
+  409: 'Not as things stand',
+  413: 'Too large',
+  415: 'Not JSON',
+  422: 'Well formed, and refused for what it says',
+  429: 'Too often, or too much at once: again after `Retry-After`',
+  500: 'A bug on our side',
+  503: 'Not at the moment: again after `Retry-After`',
+} as const
+
+function problemResponse(status: keyof typeof meanings) {
   return {
-    description: codes === '' ? 'A bug on our side: `internal`.' : `A problem: ${codes}.`,
+    description: `${meanings[status]}. [All codes](/docs/errors).`,
     content: { 'application/problem+json': { schema: { $ref: 'Problem#' } } },
   }
 }

@@ -95,13 +95,21 @@ export const Transaction = Type.Object(
     amount: cents,
     kind: oneOf('payment', 'add_money', 'cash_out'),
     status: oneOf('accepted', 'declined', 'waiting_for_verification'),
-    declineReason: nullableText({ examples: ['insufficient_funds'] }),
+    declineReason: nullableText({
+      description: 'Why it was declined: [all reasons](/docs/errors#declined).',
+      examples: ['insufficient_funds'],
+    }),
     note: nullableText(),
     finality: Type.Object(
       {
         state: oneOf('final', 'held', 'in_transit', 'returned'),
-        until: nullableText({ format: 'date-time' }),
-        why: nullableText(),
+        until: nullableText({
+          format: 'date-time',
+          description: 'held: when it expires. in_transit: when it should have arrived.',
+        }),
+        why: nullableText({
+          description: 'For a declined one its declineReason, else a few words for developers.',
+        }),
       },
       { ...closed, description: 'Whether what is shown can still change, until when, and why.' },
     ),
@@ -156,6 +164,11 @@ export const Problem = Type.Object(
     code: Type.String({ examples: ['amount_invalid'] }),
     errorMessage: Type.String({ description: 'A sentence for people.' }),
     requestId: Type.String(),
+    attemptsLeft: Type.Optional(
+      Type.Integer({ description: 'After a wrong code or wrong amounts: how many more may come.' }),
+    ),
+    limit: Type.Optional(Type.Integer({ description: 'Of what there are too many.' })),
+    limitPerDay: Type.Optional(Type.Integer({ description: 'Of what came too often.' })),
     errors: Type.Optional(
       Type.Array(
         Type.Object({

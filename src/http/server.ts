@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, Server } from 'node:http'
+import type { Socket } from 'node:net'
 import fastify from 'fastify'
 import type { FastifyHttpOptions, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../errors.ts'
@@ -33,6 +34,8 @@ const HEADERS_ARRIVE_MS = 10_000
 const REQUEST_ARRIVES_MS = 15_000
 const KEEP_ALIVE_MS = 65_000
 const SILENT_CONNECTION_MS = 70_000
+/** When the door closes: for requests that have begun to arrive, and answers under way. */
+const STRAGGLERS_MS = 3_000
 /** An Idempotency-Key of 255 characters, each escaped. */
 const PARAMETER_MAX = 800
 
@@ -50,8 +53,11 @@ export function createServer(parts: HttpParts): FastifyInstance {
   for (const resource of resources) app.addSchema(resource)
 
   let closing = false
+  const shutSilent = watchSilent(app.server)
   app.addHook('preClose', (done) => {
     closing = true
+    shutSilent()
+    setTimeout(() => app.server.closeAllConnections(), STRAGGLERS_MS).unref()
     done()
   })
   app.addHook('onRequest', (request, reply, done) => {
@@ -83,6 +89,21 @@ export function createServer(parts: HttpParts): FastifyInstance {
   })
   app.setErrorHandler(refuse)
   return app
+}
+
+/**
+ * Gives what shuts the connections on which nobody has said a word yet. Browsers open some ahead of
+ * need, and to a server that closes they are not idle: it would wait for them.
+ */
+function watchSilent(server: Server): () => void {
+  const open = new Set<Socket>()
+  server.on('connection', (socket) => {
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+  })
+  return () => {
+    for (const socket of open) if (socket.bytesRead === 0) socket.destroy()
+  }
 }
 
 /** One plugin per noun. */

@@ -252,6 +252,26 @@ test('a log line has the request id, the route and no content; trouble is told o
   assert.doesNotMatch(logged.join(''), new RegExp(me.id))
 })
 
+test('a door that closes waits for nobody who said nothing, and not long for others', async () => {
+  const { app } = await openDoor()
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  const silent = connect(port, '127.0.0.1')
+  await once(app.server, 'connection')
+  const half = connect(port, '127.0.0.1')
+  half.write('POST /v1/session HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{')
+  await once(app.server, 'request')
+  const order: string[] = []
+  const shut = [silent, half].map(async (socket, index) => {
+    socket.on('error', () => undefined).resume()
+    await once(socket, 'close')
+    order.push(index === 0 ? 'silent' : 'half')
+  })
+  await app.close()
+  await Promise.all(shut)
+  assert.deepEqual(order, ['silent', 'half'])
+})
+
 test('a door that closes refuses what comes over open connections', async () => {
   const { app } = await openDoor()
   await app.listen({ host: '127.0.0.1', port: 0 })

@@ -24,7 +24,9 @@ export function toProblem(error: unknown, requestId: string): Problem {
   const { field, why, errors, retryAfterSeconds: _, ...facts } = error.facts
   const row = problems[error.code]
   const detail = typeof why === 'string' ? why : row.title
-  const problem = { ...plain(facts), ...fill(error.code, row, detail, requestId) }
+  const standard = fill(error.code, row, detail, requestId)
+  // The standard's members first, and last: no fact takes the place of one.
+  const problem = { ...standard, ...plain(facts), ...standard }
   if (Array.isArray(errors)) return { ...problem, errors: errors as readonly FieldError[] }
   return typeof field === 'string' ? { ...problem, errors: [{ pointer: field, detail }] } : problem
 }

@@ -61,7 +61,7 @@ const list = {
 const listAsSpelled = {
   ...list,
   operationId: 'listBankAccuonts',
-  summary: 'The same, in the spelling of the requirement',
+  summary: 'The same as /v1/bankAccounts, in another spelling',
   deprecated: true,
 }
 
