@@ -12,6 +12,7 @@ export const errorCodes = [
   'bank_account_not_pending',
   'bank_account_not_verified',
   'bank_account_unknown',
+  'bank_number_limit',
   'body_too_large',
   'code_expired',
   'code_wrong',

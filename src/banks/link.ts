@@ -5,7 +5,14 @@ import { after, DAY, type Micros } from '../time.ts'
 import { type AccountType, type BankAccount, isAccountNumber, lastFour } from './bank-account.ts'
 import { isRoutingNumber } from './routing.ts'
 import { type BankKeys, numberDigest, sealNumber } from './seal.ts'
-import { countLinks, insertBankAccount, lockLinks, sentBefore, wrongAnswers } from './store.ts'
+import {
+  countLinks,
+  countPair,
+  insertBankAccount,
+  lockLinks,
+  sentBefore,
+  wrongAnswers,
+} from './store.ts'
 import { WRONG_ANSWERS_MAX } from './verify.ts'
 
 /** Bank accounts that a user may have at once, the unlinked ones not counted. */
@@ -20,7 +27,15 @@ const ANSWERS_REMEMBERED = 30n * DAY
 /** A number is sent micro-entries once in this time, however often the same user links it. */
 const MICRO_ENTRIES_COUNT = 30n * DAY
 
-export type LinkParts = BankKeys & Readonly<{ routingRanges: 'banks' | 'any' }>
+/** Pairs of micro-entries that a number is sent in that time, whoever links it. */
+export const PAIRS_PER_NUMBER = 5
+
+export type LinkParts = BankKeys &
+  Readonly<{
+    routingRanges: 'banks' | 'any'
+    /** Usually PAIRS_PER_NUMBER. Null for a sandbox, whose numbers are for everybody to try. */
+    pairsPerNumber: number | null
+  }>
 
 export type LinkAsk = Readonly<{
   userId: UserId
@@ -44,7 +59,7 @@ export type Linked = Readonly<{ bankAccount: BankAccount; unsent: BankAccountId 
  * @throws AppError `routing_number_invalid`; `request_invalid` for an account number that is not
  * 4 to 17 digits; `bank_account_limit` for too many at once or in a day; `bank_account_duplicate`
  * when this user has the number linked; `bank_account_locked` when they lately gave too many wrong
- * answers about it.
+ * answers about it; `bank_number_limit` when too many users lately linked it.
  */
 export async function link(
   tx: Queryable,
@@ -68,6 +83,7 @@ export async function link(
 
   const owner = { userId: ask.userId, bankAccountId: newId('bank') }
   const earlier = await sentBefore(tx, ask.userId, digest, after(now, -MICRO_ENTRIES_COUNT))
+  if (earlier === null) await refuseGuessing(tx, parts, digest, now)
   const microEntries = earlier ?? { of: owner.bankAccountId, amounts: null }
   const bankAccount = await insertBankAccount(tx, {
     ...account,
@@ -80,6 +96,18 @@ export async function link(
     createdAt: now,
   })
   return { bankAccount, unsent: microEntries.amounts === null ? microEntries.of : null }
+}
+
+/** Each pair is three guesses: without an end to them, opening user after user would find it. */
+async function refuseGuessing(
+  tx: Queryable,
+  { pairsPerNumber }: LinkParts,
+  digest: Uint8Array,
+  now: Micros,
+): Promise<void> {
+  if (pairsPerNumber === null) return
+  const pairs = await countPair(tx, digest, now, after(now, -MICRO_ENTRIES_COUNT))
+  if (pairs > pairsPerNumber) throw new AppError('bank_number_limit')
 }
 
 async function refuseTooMany(tx: Queryable, userId: UserId, now: Micros): Promise<void> {

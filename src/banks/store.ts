@@ -61,6 +61,24 @@ export async function wrongAnswers(
   return rows[0]?.wrong ?? 0
 }
 
+/** Counts a pair of micro-entries for a number. @returns how many it is now, since `since`. */
+export async function countPair(
+  tx: Queryable,
+  numberDigest: Uint8Array,
+  now: Micros,
+  since: Micros,
+): Promise<number> {
+  const { rows } = await tx.query<{ pairs: number }>(
+    `insert into bank_number as n (number_digest, began_at, pairs) values ($1, $2, 1)
+     on conflict (number_digest) do update
+     set began_at = case when n.began_at > $3 then n.began_at else excluded.began_at end,
+         pairs = case when n.began_at > $3 then n.pairs + 1 else 1 end
+     returning pairs`,
+    [numberDigest, printTime(now), printTime(since)],
+  )
+  return only(rows).pairs
+}
+
 /** What this user's latest link of a number after a time was sent; null when there was none. */
 export async function sentBefore(
   tx: Queryable,

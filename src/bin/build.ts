@@ -5,6 +5,7 @@ import { createPasswords } from '../auth/passwords.ts'
 import { createSessions } from '../auth/sessions.ts'
 import { createThrottle, unthrottled } from '../auth/throttle.ts'
 import { createIssuer, createVerifier } from '../auth/tokens.ts'
+import { PAIRS_PER_NUMBER } from '../banks/link.ts'
 import type { Config } from '../config.ts'
 import { connectLedger, openPool, type Pool } from '../db/pool.ts'
 import { createHandlers } from '../functions/handlers.ts'
@@ -66,14 +67,17 @@ export function buildHouse(site: Site): House {
     lanes: config.ledgerConnections,
   })
   const { digestKey, sealKeys } = keys
-  const routingRanges = config.rail === 'sandbox' ? 'any' : 'banks'
+  const bankRules =
+    config.rail === 'sandbox'
+      ? ({ routingRanges: 'any', pairsPerNumber: null } as const)
+      : ({ routingRanges: 'banks', pairsPerNumber: PAIRS_PER_NUMBER } as const)
   const parts: PaymentParts = {
     pool,
     ledger,
     clock,
     rail: buildRail(site, pool, clock),
     directory: createDirectory({ db: pool, passwords: createPasswords(config.argon2) }),
-    banks: { sealKeys, digestKey, routingRanges },
+    banks: { sealKeys, digestKey, ...bankRules },
     digestKey,
     limits: config.limits,
     verificationThreshold: config.verificationThreshold,

@@ -51,6 +51,11 @@ export const problems: Readonly<Record<ErrorCode, Row>> = {
     title: 'No such bank account',
     sentence: 'We cannot find this bank account.',
   },
+  bank_number_limit: {
+    status: 409,
+    title: 'Bank account linked by too many',
+    sentence: 'This bank account was linked too often lately. Please contact support.',
+  },
   body_too_large: { status: 413, title: 'Body too large', sentence: 'The request is too large.' },
   code_expired: {
     status: 422,

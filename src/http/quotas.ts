@@ -42,8 +42,10 @@ export function createQuotas(clock: Clock): Quotas {
 
   function windowOf(name: QuotaName, caller: string, nowMs: number): Window {
     const known = windows[name].get(caller)
-    if (known && known.endsAtMs > nowMs) return known
     const { most, windowSeconds } = quotas[name]
+    const leftMs = (known?.endsAtMs ?? nowMs) - nowMs
+    // One that ends too late began before the clock stepped back.
+    if (known && leftMs > 0 && leftMs <= windowSeconds * 1_000) return known
     const fresh = { left: most, endsAtMs: nowMs + windowSeconds * 1_000 }
     windows[name].set(caller, fresh)
     return fresh

@@ -11,8 +11,10 @@ export type OwnConnection = Readonly<{
 
 export function ownConnection(connect: () => Promise<LedgerConnection>): OwnConnection {
   let connection: LedgerConnection | null = null
+  let drops = 0
 
   function drop(): void {
+    drops += 1
     connection?.destroy()
     connection = null
   }
@@ -21,8 +23,15 @@ export function ownConnection(connect: () => Promise<LedgerConnection>): OwnConn
     get: async () => {
       if (connection?.usable()) return connection
       drop()
-      connection = await connect()
-      return connection
+      const before = drops
+      const opened = await connect()
+      // Whoever asked for it stopped waiting meanwhile, and may have one of their own by now.
+      if (drops !== before) {
+        opened.destroy()
+        throw new AppError('database_unavailable', { why: 'connected too late' })
+      }
+      connection = opened
+      return opened
     },
     drop,
     close: async () => {

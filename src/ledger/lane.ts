@@ -59,11 +59,12 @@ export function createLane<P, R>(
     let written: Written<R>
     let end
     try {
-      const tx = await own.get()
+      const tx = await inTime(own.get(), BATCH_DEADLINE_MS)
+      const left = BATCH_DEADLINE_MS - (performance.now() - start)
       const rides = batch.map(({ ride }) => ride)
       const now = parts.clock.now()
       const writing = writeBatch(tx, parts.passengers, rides, now, patience(batch))
-      written = await inTime(writing, BATCH_DEADLINE_MS)
+      written = await inTime(writing, left)
       end = await commitBatch(tx, written.writes, BATCH_DEADLINE_MS)
     } catch (error) {
       own.drop()

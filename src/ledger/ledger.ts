@@ -27,9 +27,13 @@ export type Ledger<P, R> = Readonly<{
 const WAITING_MAX = 8_192
 const BATCH_MAX = 1_000
 const WAIT_MAX_MS = 5_000
+/** How often those who wait are looked through while every lane is busy with what hangs. */
+const LATE_LOOK_MS = 500
 const CLOSE_PAUSE_MS = 10
-/** Whoever waited so long waits no longer for the batch under way, which is held up. */
+/** Who could ride beside a batch waits no longer for it once it has been under way for so long. */
 const HELD_UP_MS = 40
+
+type UnderWay = Readonly<{ size: number; since: number; locks: ReadonlySet<string> }>
 
 const waitingChannel = channel('farthing:ledger.waiting')
 
@@ -44,6 +48,7 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
   let closing = false
   let woken = false
   let later: NodeJS.Timeout | null = null
+  let lateLook: NodeJS.Timeout | null = null
   const stuck = watchStuck(parts.connect, wakeSoon)
   const reports = { again, stuck: stuck.add, trouble }
   const lanes = Array.from({ length: parts.lanes }, () => createLane(parts, reports))
@@ -51,7 +56,7 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
   /**
    * What the batch of each lane has locked: no other lane takes a movement that would wait for it.
    */
-  const held = new Map<Lane<P, R>, Readonly<{ size: number; locks: ReadonlySet<string> }>>()
+  const held = new Map<Lane<P, R>, UnderWay>()
 
   /** Gives back what was taken and did not happen, each to its place. */
   function again(rides: readonly Waiting<P, R>[]): void {
@@ -74,16 +79,28 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
     })
   }
 
+  /** Lanes refuse who is late as they take; when none comes to take, this does. */
+  function watchLate(): void {
+    lateLook ??= setTimeout(() => {
+      lateLook = null
+      waiting = refuseLate([...waiting, ...arrived])
+      arrived = []
+      if (waiting.length > 0) watchLate()
+    }, LATE_LOOK_MS)
+  }
+
   /**
-   * How long those who wait had better wait on, in milliseconds, for a batch under way to end and
-   * its lane to take them. A batch costs the same at both ends however few ride in it, so one that
-   * runs beside another is as large at least.
+   * How long a batch of so many had better wait, in milliseconds, for one under way to end and its
+   * lane to take them. A batch costs the same at both ends however few ride in it, so one that runs
+   * beside another is as large at least; but for one that has been under way for so long that it is
+   * held up.
    */
-  function betterWaitMs(queue: readonly Waiting<P, R>[]): number {
-    const [oldest] = queue
-    const largest = Math.max(0, ...[...held.values()].map(({ size }) => size))
-    if (!oldest || queue.length >= largest) return 0
-    return Math.max(0, HELD_UP_MS - (performance.now() - oldest.since))
+  function betterWaitMs(size: number): number {
+    const now = performance.now()
+    const waits = [...held.values()].map((other) =>
+      size < other.size ? HELD_UP_MS - (now - other.since) : 0,
+    )
+    return Math.max(0, ...waits)
   }
 
   function wakeIn(ms: number): void {
@@ -111,18 +128,19 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
     held.delete(lane)
     const queue = arrived.length === 0 ? waiting : [...waiting, ...arrived]
     arrived = []
-    const waitMs = betterWaitMs(queue)
+    const inTime = refuseLate(queue)
+    const others = [...held.values()].map(({ locks }) => locks)
+    const { batch, rest, locks } = assemble(inTime, others, stuck)
+    const waitMs = batch.length === 0 ? 0 : betterWaitMs(batch.length)
     if (waitMs > 0) {
-      waiting = queue
+      waiting = inTime
       wakeIn(waitMs)
       return []
     }
-    const others = [...held.values()].map(({ locks }) => locks)
-    const { batch, rest, locks } = assemble(refuseLate(queue), others, stuck)
     waiting = rest
     if (waitingChannel.hasSubscribers) waitingChannel.publish(waiting.length)
     if (batch.length > 0) {
-      held.set(lane, { size: batch.length, locks })
+      held.set(lane, { size: batch.length, since: performance.now(), locks })
       if (rest.length > 0) wakeSoon()
     }
     return batch
@@ -145,6 +163,7 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
           reject,
         })
         wakeSoon()
+        watchLate()
       })
     },
     close: async () => {
@@ -157,6 +176,7 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
         if (waiting.length > 0) await delay(CLOSE_PAUSE_MS)
       }
       if (later) clearTimeout(later)
+      if (lateLook) clearTimeout(lateLook)
       await stuck.close()
       await Promise.all(lanes.map(async (lane) => await lane.close()))
     },

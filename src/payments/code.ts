@@ -1,11 +1,16 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import { inTransaction } from '../db/tx.ts'
 import { AppError } from '../errors.ts'
 import type { TransactionId, UserId } from '../ids/ids.ts'
+import { walletOf } from '../ledger/account.ts'
+import { lockAccounts } from '../ledger/store.ts'
 import { printDollars } from '../money.ts'
 import type { Job } from '../queue/jobs.ts'
 import { HOUR, SECOND } from '../time.ts'
+import type { Micros } from '../time.ts'
 import { codeRecipient } from '../users/code-recipient.ts'
 import { findUsers } from '../users/find.ts'
+import { LOCK_TIMEOUT_MS } from './parts.ts'
 import type { PaymentParts } from './parts.ts'
 import type { StoredTransaction } from './ride/passenger.ts'
 import { stateOf } from './rules/state.ts'
@@ -15,12 +20,14 @@ import * as store from './store.ts'
 export const CODE_LIVES = 24n * HOUR
 /** Different codes that may be tried for a payment: one chance in 200,000 for who guesses. */
 export const CODES_TRIED_MAX = 5
-/**
- * Payments of one user that may ask for a code within 24 h, and of those that may end by wrong
- * codes: with them a thief of a session has one chance in 60,000 a day, and sends 20 messages.
- */
+/** Payments of one user that may ask for a code within 24 h, and that may fail by codes. */
 const ASKED_MAX = 20
 const FAILED_MAX = 3
+/**
+ * Different codes that a user may try for all payments of 24 h together: with them a thief of a
+ * session has one chance in 60,000 a day.
+ */
+const TRIED_PER_DAY = FAILED_MAX * CODES_TRIED_MAX
 
 const DIGITS = 6
 
@@ -41,7 +48,7 @@ export function isCode(secret: Uint8Array, transaction: TransactionId, given: st
 const EMPTY = Buffer.alloc(0)
 
 /** What is kept of an answer, so that the same one again is not counted again. */
-export function triedDigest(secret: Uint8Array, transaction: TransactionId, given: string): Buffer {
+function triedDigest(secret: Uint8Array, transaction: TransactionId, given: string): Buffer {
   return createHmac('sha256', secret).update(`tried-code:${transaction}:${given}`).digest()
 }
 
@@ -50,8 +57,45 @@ export async function requireFewCodes(parts: PaymentParts, payer: UserId): Promi
   const now = parts.clock.now()
   const { asked, failed, nextEnd } = await store.countCodes(parts.pool, payer, now, CODES_TRIED_MAX)
   if (asked < ASKED_MAX && failed < FAILED_MAX) return
+  throw tooMany(nextEnd, now)
+}
+
+/**
+ * Counts an answer before it is compared, once however often it comes. Under the lock of the
+ * payer's wallet, so that answers to many payments at once share one budget.
+ *
+ * @returns how many different ones were tried for this payment; null when that would be too many.
+ * @throws AppError `rate_limited` when the day's budget is spent: the payment goes on waiting.
+ */
+export async function countTried(
+  parts: PaymentParts,
+  { payerId, transactionId }: StoredTransaction,
+  code: string,
+): Promise<number | null> {
+  const now = parts.clock.now()
+  const digest = triedDigest(parts.digestKey, transactionId, code)
+  return await inTransaction(
+    parts.pool,
+    async (tx) => {
+      await lockAccounts(tx, [walletOf(payerId)])
+      const { known, tried, today, nextEnd } = await store.readTried(tx, payerId, {
+        transactionId,
+        digest,
+        now,
+      })
+      if (known) return tried
+      if (tried >= CODES_TRIED_MAX) return null
+      if (today >= TRIED_PER_DAY) throw tooMany(nextEnd, now)
+      await store.addTried(tx, payerId, transactionId, digest)
+      return tried + 1
+    },
+    { lockTimeoutMs: LOCK_TIMEOUT_MS },
+  )
+}
+
+function tooMany(nextEnd: Micros | null, now: Micros): AppError {
   const wait = nextEnd === null ? SECOND : nextEnd - now
-  throw new AppError('rate_limited', { retryAfterSeconds: Number(wait / SECOND) + 1 })
+  return new AppError('rate_limited', { retryAfterSeconds: Number(wait / SECOND) + 1 })
 }
 
 /** The job behind a payment that waits: makes the code anew and sends it. Null: nothing waits. */

@@ -4,7 +4,7 @@ import type { TransactionId, UserId } from '../ids/ids.ts'
 import { addJobs } from '../queue/jobs.ts'
 import { after } from '../time.ts'
 import { advance } from './ride/advance.ts'
-import { isCode, triedDigest, CODES_TRIED_MAX } from './code.ts'
+import { CODES_TRIED_MAX, countTried, isCode } from './code.ts'
 import { replayOf, requestRecord } from './ride/once.ts'
 import type { Ask } from './ride/once.ts'
 import { LOCK_TIMEOUT_MS } from './parts.ts'
@@ -91,8 +91,7 @@ async function checkCode(parts: PaymentParts, row: StoredTransaction, code: stri
     await decline(parts, row, 'verification_expired')
     throw new AppError('code_expired')
   }
-  const digest = triedDigest(parts.digestKey, transactionId, code)
-  const tried = await store.countTriedCode(parts.pool, row, digest, CODES_TRIED_MAX)
+  const tried = await countTried(parts, row, code)
   if (tried !== null) {
     if (isCode(parts.digestKey, transactionId, code)) return
     const attemptsLeft = CODES_TRIED_MAX - tried

@@ -1,7 +1,7 @@
 import { inTransaction } from '../db/tx.ts'
 import type { UserId } from '../ids/ids.ts'
 import { walletOf } from '../ledger/account.ts'
-import { setAccountState } from '../ledger/store.ts'
+import { lockAccounts, setAccountState } from '../ledger/store.ts'
 import { setStatus } from '../users/freeze.ts'
 import type { User } from '../users/user.ts'
 import { LOCK_TIMEOUT_MS } from './parts.ts'
@@ -22,6 +22,8 @@ export async function setFrozen(
   return await inTransaction(
     parts.pool,
     async (tx) => {
+      // In the order in which all that a user asks for locks: see `once`.
+      await lockAccounts(tx, [walletOf(userId)])
       const user = await setStatus(tx, userId, frozen ? 'frozen' : 'active')
       await setAccountState(tx, walletOf(userId), frozen ? 'blocked' : 'open')
       return user

@@ -46,10 +46,10 @@ export async function moveMoney(
   const parties = [from.kind, from.id, to.kind, to.id]
   const asked = [...parties, amount, note, transactionDate]
   const ask: Ask = { caller, key, action: 'transaction.create', ask: asked }
-  const route = await orReplay(parts, ask, async () => await routeOf(parts, caller, move))
-  if ('replayed' in route) return route
-
-  const step = await plan(parts, caller, move, route)
+  const step = await orReplay(parts, ask, async () => {
+    return await plan(parts, caller, move, await routeOf(parts, caller, move))
+  })
+  if ('replayed' in step) return step
   const { terms } = step
   const request = requestRecord(parts.digestKey, ask, terms.transaction)
   const verdict = await postOnce(parts, {
@@ -146,13 +146,23 @@ async function plan(
 ): Promise<Begin> {
   const transaction = newId('txn')
   const terms: Terms = { transaction, kind, payer: caller, payee, amount, note }
-  if (await needsCode(parts, terms)) return await planWithCode(parts, terms, bankAccount)
+  const withCode = await needsCode(parts, terms)
+  if (payee !== caller && (withCode || bankAccount !== null)) await requirePayee(parts, payee)
+  if (withCode) return await planWithCode(parts, terms, bankAccount)
   if (bankAccount === null) {
     return { is: 'begin', terms, bankAccount, to: 'accepted', until: null, code: null, jobs: [] }
   }
   const until = after(parts.clock.now(), BANK_TAKES)
   const jobs = [submission(terms)]
   return { is: 'begin', terms, bankAccount, to: 'waits_for_bank', until, code: null, jobs }
+}
+
+/**
+ * A payment that waits touches its payee's wallet only when it settles, so the ledger cannot refuse
+ * it before. Whoever is a user once is one for ever: no lock is needed.
+ */
+async function requirePayee(parts: PaymentParts, payee: UserId): Promise<void> {
+  if (!(await findUser(parts.pool, payee))) throw new AppError('user_unknown', { field: '/toId' })
 }
 
 async function needsCode(parts: PaymentParts, terms: Terms): Promise<boolean> {

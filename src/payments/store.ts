@@ -208,29 +208,50 @@ export async function insertCode(
   await tx.query(insertCodesStatement, values)
 }
 
-const countTriedStatement = {
-  name: 'payments_count_tried',
-  text: `update verification
-         set tried = case when $3 = any(tried) then tried else tried || $3 end
-         where payer_id = $1 and transaction_id = $2
-           and ($3 = any(tried) or cardinality(tried) < $4)
-         returning cardinality(tried) as tried`,
+const readTriedStatement = {
+  name: 'payments_read_tried',
+  text: `select cardinality(v.tried) as tried, $3 = any(v.tried) as known,
+                sum(cardinality(other.tried))::int as today, min(other.expires_at) as "nextEnd"
+         from verification v
+         left join verification other on other.payer_id = v.payer_id and other.expires_at > $4
+         where v.payer_id = $1 and v.transaction_id = $2
+         group by v.tried`,
 }
 
-/**
- * Counts an answer before it is compared, so that no two share an attempt; once, however often the
- * same one comes, so that a retry costs nothing.
- *
- * @returns how many different ones were tried, this one counted; null when that would be too many.
- */
-export async function countTriedCode(
-  db: Queryable,
-  row: Pick<StoredTransaction, 'payerId' | 'transactionId'>,
-  tried: Uint8Array,
-  most: number,
-): Promise<number | null> {
-  const values = [row.payerId, row.transactionId, tried, most]
-  return (await db.query<{ tried: number }>(countTriedStatement, values)).rows[0]?.tried ?? null
+/** `known`: this answer was counted before. `today`: those to all payments within their life. */
+export type Tried = Readonly<{
+  tried: number
+  known: boolean
+  today: number
+  nextEnd: Micros | null
+}>
+
+/** The answers so far, by their digests. Read and counted under the lock of the payer's wallet. */
+export async function readTried(
+  tx: Queryable,
+  payer: UserId,
+  answer: Readonly<{ transactionId: TransactionId; digest: Uint8Array; now: Micros }>,
+): Promise<Tried> {
+  const { transactionId, digest, now } = answer
+  const values = [payer, transactionId, digest, printTime(now)]
+  const { rows } = await tx.query<Tried>(readTriedStatement, values)
+  if (!rows[0]) throw new Error('a payment waits for a code without its row')
+  return { ...rows[0], today: rows[0].today ?? 0 }
+}
+
+const addTriedStatement = {
+  name: 'payments_add_tried',
+  text: `update verification set tried = tried || $3::bytea
+         where payer_id = $1 and transaction_id = $2`,
+}
+
+export async function addTried(
+  tx: Queryable,
+  payer: UserId,
+  transaction: TransactionId,
+  digest: Uint8Array,
+): Promise<void> {
+  await tx.query(addTriedStatement, [payer, transaction, digest])
 }
 
 const countCodesStatement = {

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { findBankAccount, openNumber } from '../../src/banks/find.ts'
-import { BANK_ACCOUNTS_MAX, link, type LinkAsk, LINKS_PER_DAY } from '../../src/banks/link.ts'
+import {
+  BANK_ACCOUNTS_MAX,
+  link,
+  type LinkAsk,
+  LINKS_PER_DAY,
+  PAIRS_PER_NUMBER,
+} from '../../src/banks/link.ts'
 import { unlink } from '../../src/banks/unlink.ts'
 import { AppError, type ErrorCode } from '../../src/errors.ts'
 import { newId } from '../../src/ids/ids.ts'
@@ -18,6 +24,22 @@ after(async () => await database.drop())
 const parts = newParts()
 const withCode = (code: ErrorCode) => (error: unknown) =>
   error instanceof AppError && error.code === code
+
+test('a number is sent five pairs of amounts in 30 days, whoever links it, also at once', async () => {
+  const accountNumber = newNumber()
+  const careful = { ...parts, pairsPerNumber: PAIRS_PER_NUMBER }
+  const link = async (day: number) =>
+    await linked(database.pool, careful, { accountNumber }, daysAfter(day))
+  const many = await Promise.allSettled(Array.from({ length: 12 }, async () => await link(0)))
+  assert.equal(many.filter(({ status }) => status === 'fulfilled').length, PAIRS_PER_NUMBER)
+  for (const one of many) {
+    if (one.status === 'rejected') assert(withCode('bank_number_limit')(one.reason))
+  }
+  await assert.rejects(link(29), withCode('bank_number_limit'))
+  await link(30)
+  const other = { accountNumber: newNumber() }
+  await linked(database.pool, careful, other, daysAfter(29))
+})
 
 test('a linked account waits for its micro-entries and shows the end of its number', async () => {
   const accountNumber = '000123456789'

@@ -15,6 +15,7 @@ export const newParts = (): LinkParts => ({
   sealKeys: new Map([['first', randomBytes(32)]]),
   digestKey: randomBytes(32),
   routingRanges: 'any',
+  pairsPerNumber: null,
 })
 
 /** Ten digits, another one each time. */

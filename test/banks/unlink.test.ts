@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { NUMBER_KEPT, eraseOld } from '../../src/banks/erase.ts'
 import { findBankAccount, lockForTransfer, openNumber } from '../../src/banks/find.ts'
 import { unlink } from '../../src/banks/unlink.ts'
@@ -9,6 +8,7 @@ import { inTransaction } from '../../src/db/tx.ts'
 import { newId } from '../../src/ids/ids.ts'
 import { after as later } from '../../src/time.ts'
 import { type FreshDatabase, freshDatabase } from '../kit/database.ts'
+import { untilLocked } from '../kit/until.ts'
 import { daysAfter, linked, monday, newParts } from './linked.ts'
 
 let database: FreshDatabase
@@ -69,7 +69,7 @@ test('an unlinking waits for a transfer that came first', async () => {
         await unlink(pool, userId, bankAccountId, monday)
         order.push('unlinked')
       })()
-      await sleep(200)
+      await untilLocked(pool, 1)
       order.push('transfer committed')
       return { unlinking }
     },
@@ -92,7 +92,7 @@ test('a transfer that comes second waits for the unlinking, and sees it', async 
         async (tx) => await lockForTransfer(tx, [account]),
         options,
       )
-      await sleep(200)
+      await untilLocked(pool, 1)
       return { locking }
     },
     options,

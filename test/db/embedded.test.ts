@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { after, before, test, type TestContext } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Client } from 'pg'
 import { type Embedded, startEmbedded } from '../../src/db/embedded.ts'
 import { startRefused } from '../kit/refused.ts'
+import { until } from '../kit/until.ts'
 
 /** A directory that only its owner may enter, as a home directory: PostgreSQL must start in it. */
 let dir: string
@@ -63,15 +63,6 @@ function lives(pid: number): boolean {
   } catch {
     return false
   }
-}
-
-async function until(what: string, true_: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 15_000
-  while (performance.now() < deadline) {
-    if (await true_()) return
-    await sleep(50)
-  }
-  assert.fail(`waited for 15 s in vain: ${what}`)
 }
 
 test('of many starters on a fresh directory one starts, and the others are told who', async (t) => {

@@ -25,6 +25,16 @@ test('a caller has so many requests in a window, and then has them again', () =>
   assert.equal(quotas.take('sign-ins', 'a').refusal, null)
 })
 
+test('a clock that steps back locks nobody out for longer than a window', () => {
+  const hour = 3_600n * SECOND
+  let now = hour as Micros
+  const quotas = createQuotas({ now: () => now })
+  for (let taken = 0; taken < 120; taken += 1) quotas.take('sign-ins', 'a')
+  assert.equal(quotas.take('sign-ins', 'a').refusal?.code, 'rate_limited')
+  now = 0n as Micros
+  assert.equal(quotas.take('sign-ins', 'a').limit, '"sign-ins";r=119;t=60')
+})
+
 test('looking costs nothing', () => {
   const quotas = createQuotas({ now: () => 0n as Micros })
   assert.equal(quotas.take('writes', 'a', 0).limit, quotas.take('writes', 'a', 0).limit)

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { randomBytes, randomInt } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
 import { createDirectory } from '../../src/auth/directory.ts'
 import { createPasswords } from '../../src/auth/passwords.ts'
 import { connectLedger } from '../../src/db/pool.ts'
@@ -23,6 +22,7 @@ import { runJobs } from '../../src/queue/run.ts'
 import { createSandboxBank } from '../../src/rails/bank/sandbox.ts'
 import { after, systemClock } from '../../src/time.ts'
 import type { Clock } from '../../src/time.ts'
+import { until } from './until.ts'
 import { freshDatabase } from './database.ts'
 
 export type WorldOptions = Readonly<{
@@ -85,7 +85,12 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     clock,
     rail: createSandboxBank({ db: pool, clock, settleMs: options.settleMs ?? 0, key: digestKey }),
     directory: createDirectory({ db: pool, passwords: cheap }),
-    banks: { sealKeys: new Map([['k1', randomBytes(32)]]), digestKey, routingRanges: 'any' },
+    banks: {
+      sealKeys: new Map([['k1', randomBytes(32)]]),
+      digestKey,
+      routingRanges: 'any',
+      pairsPerNumber: null,
+    },
     digestKey,
     limits,
     verificationThreshold: money(50_000n),
@@ -113,7 +118,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       ['email', email],
       ['phone', phoneNumber],
     ] as const) {
-      const code = await until(async () => await lastCode(pool, recipient))
+      const code = await until('a code came', async () => await lastCode(pool, recipient))
       await payments.confirmContact(userId, { channel, code }, null)
     }
     return userId
@@ -132,7 +137,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       null,
     )
     const id = value.bankAccountId
-    await until(async () => {
+    await until('the amounts were sent, and verify', async () => {
       const { rows } = await pool.query<{ amounts: number[] | null }>(
         `select micro_amounts_cents as amounts from bank_account where bank_account_id = $1`,
         [id],
@@ -155,7 +160,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       },
       null,
     )
-    return await until(async () => {
+    return await until('the money came', async () => {
       const found = await payments.findTransaction(user, value.transactionId)
       return found.status === 'accepted' && found
     })
@@ -190,11 +195,14 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       } as const
       return (await payments.moveMoney(from, ask, key ?? null)).value
     },
-    until,
+    until: async (fact) => await until('what the test waits for', fact),
     lastCode: async (recipient, subject) => await lastCode(pool, recipient, subject),
     codeFor: async (user) => {
       const { user: found } = await payments.ownUser(user, { start: null, end: null })
-      return await until(async () => await lastCode(pool, found.email, 'Confirm your payment'))
+      return await until(
+        'a code came',
+        async () => await lastCode(pool, found.email, 'Confirm your payment'),
+      )
     },
     assertBooks: async () => await assertBooks(pool),
     close,
@@ -221,13 +229,4 @@ async function lastCode(pool: Pool, recipient: string, subject = ''): Promise<st
   const messages = await readMailbox(pool, recipient, 10)
   const message = messages.find((one) => one.subject.startsWith(subject))
   return message ? (/\b\d{6}\b/.exec(message.body)?.[0] ?? null) : null
-}
-
-async function until<T>(fact: () => Promise<T | null | undefined | false>): Promise<T> {
-  for (let tries = 0; tries < 1_000; tries++) {
-    const found = await fact()
-    if (found) return found
-    await delay(10)
-  }
-  throw new Error('it did not come true within ten seconds')
 }

@@ -182,6 +182,11 @@ export const tamperedTransactions: Tamperings = {
       row: ofTransaction('declined'),
     },
     {
+      what: 'a payment on its way to nobody',
+      sql: `update transaction set payee_id = gen_random_uuid() ${where('paying by bank')}`,
+      row: ofTransaction('paying by bank'),
+    },
+    {
       what: 'a payment between wallets that waits for the bank',
       sql: `update transaction set status = 4 ${where('held')}`,
       row: ofTransaction('held'),

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { UserId } from '../../src/ids/ids.ts'
 import { chart } from '../../src/ledger/chart.ts'
 import { money } from '../../src/money.ts'
@@ -8,6 +7,7 @@ import { digestKey } from '../../src/payments/rules/fingerprint.ts'
 import { setFrozen } from '../../src/payments/freeze.ts'
 import type { Party } from '../../src/payments/rules/views.ts'
 import { refusedAs } from '../kit/refused.ts'
+import { untilLocked } from '../kit/until.ts'
 import { startWorld } from '../kit/world.ts'
 import type { World } from '../kit/world.ts'
 
@@ -57,7 +57,7 @@ test('a key that another request is taking at the same moment is refused, for ea
       [alice, digestKey(key)],
     )
     const refused = refusedAs(code, flow())
-    await delay(50)
+    await untilLocked(world.pool, 1)
     await other.query('commit')
     other.giveBack()
     await refused
@@ -79,4 +79,19 @@ test('a frozen user cannot confirm a payment out of a bank account either', asyn
   await setFrozen(world.parts, alice, false)
   const confirmed = await world.payments.confirmTransaction(alice, ask, null)
   assert.equal(confirmed.value.finality.state, 'in_transit')
+})
+
+test('freezing does not wait in a circle with what the user asks for', async () => {
+  const alice = await world.person()
+  const rounds = Array.from({ length: 60 }, (_, round) => round)
+  await Promise.all([
+    ...[0, 1].map(async (who) => {
+      for (const round of rounds) {
+        await world.payments.changeProfile(alice, { displayName: `Alice ${who} ${round}` }, null)
+      }
+    }),
+    (async () => {
+      for (const round of rounds) await setFrozen(world.parts, alice, round % 2 === 0)
+    })(),
+  ])
 })

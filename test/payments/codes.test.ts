@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { AppError } from '../../src/errors.ts'
 import type { ErrorCode } from '../../src/errors.ts'
-import type { BankAccountId, UserId } from '../../src/ids/ids.ts'
+import type { BankAccountId, TransactionId, UserId } from '../../src/ids/ids.ts'
 import { money } from '../../src/money.ts'
 import { expireVerification } from '../../src/payments/confirm.ts'
 import { sweepWaiting } from '../../src/payments/sweep.ts'
 import { DAY, HOUR } from '../../src/time.ts'
+import { untilLocked } from '../kit/until.ts'
 import { startWorld } from '../kit/world.ts'
 import type { World } from '../kit/world.ts'
 
@@ -51,7 +51,7 @@ test('the right code is never used up, however often a retry carries it', async 
   const confirm = async () => await world.payments.confirmTransaction(alice, { id, code }, 'again')
   const early = await whileLocked(alice, async () => {
     const tries = Array.from({ length: 8 }, async () => await confirm())
-    await delay(100)
+    await untilLocked(world.pool, 1)
     return tries
   })
   const answers = await Promise.all(early)
@@ -112,9 +112,9 @@ test('"did it happen?" waits for what is being written right now', async () => {
   const [alice, bob] = [await world.rich(1_000n), await world.person()]
   const { paid, told } = await whileLocked(alice, async () => {
     const paid = world.pay(alice, bob, 10n, 'slow')
-    await delay(50)
+    await untilLocked(world.pool, 1)
     const told = world.payments.findRequest(alice, 'slow')
-    await delay(50)
+    await untilLocked(world.pool, 2)
     return { paid, told }
   })
   const { resource } = await told
@@ -203,4 +203,41 @@ test('who fails three payments with wrong codes gets no more codes that day', as
   await assert.rejects(world.pay(alice, bob, 60_000n), refusal('rate_limited'))
   world.advance(DAY)
   assert.equal((await world.pay(alice, bob, 60_000n)).status, 'waiting_for_verification')
+})
+
+const guesses = ['100000', '100001', '100002', '100003', '100004']
+
+test('a thief of a session has fifteen guesses a day, over however many payments', async () => {
+  const [alice, thief] = [await world.rich(700_000n), await world.person()]
+  const ids: TransactionId[] = []
+  for (let count = 0; count < 6; count += 1) {
+    ids.push((await world.pay(alice, thief, 60_000n)).transactionId)
+  }
+  const answers = await Promise.allSettled(
+    ids.flatMap((id) =>
+      guesses.map(async (code) => {
+        return await world.payments.confirmTransaction(alice, { id, code }, null)
+      }),
+    ),
+  )
+  const codes = answers.map((one) => {
+    assert(one.status === 'rejected' && one.reason instanceof AppError)
+    return one.reason.code
+  })
+  assert.equal(codes.filter((code) => code !== 'rate_limited').length, 15)
+  assert.equal(codes.filter((code) => code === 'rate_limited').length, 15)
+})
+
+test('a retry finds its payment, although no more codes are to be had', async () => {
+  const [alice, bob] = [await world.rich(600_000n), await world.person()]
+  const first = await world.pay(alice, bob, 60_000n, 'the first')
+  for (let count = 0; count < 3; count += 1) {
+    const { transactionId: id } = await world.pay(alice, bob, 60_000n)
+    for (const code of guesses) {
+      await assert.rejects(world.payments.confirmTransaction(alice, { id, code }, null))
+    }
+  }
+  await assert.rejects(world.pay(alice, bob, 60_000n, 'another'), refusal('rate_limited'))
+  const again = await world.pay(alice, bob, 60_000n, 'the first')
+  assert.equal(again.transactionId, first.transactionId)
 })

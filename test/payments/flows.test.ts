@@ -73,12 +73,17 @@ test('refusals leave nothing behind', async () => {
   const [alice, bob] = [await world.rich(100n), await world.person()]
   const bank = await world.bank(bob)
   const nobody = '00000000-0000-7000-8000-00000000abcd' as UserId
-  await assert.rejects(world.pay(alice, nobody, 1n), code('user_unknown'))
+  for (const cents of [1n, 60_000n]) {
+    await assert.rejects(world.pay(alice, nobody, cents), code('user_unknown'))
+    await assert.rejects(move(bob, ofBank(bank), ofUser(nobody), cents), code('user_unknown'))
+  }
   await assert.rejects(world.pay(alice, alice, 1n), code('parties_equal'))
   await assert.rejects(move(alice, ofUser(bob), ofUser(alice), 1n), code('not_yours'))
   await assert.rejects(move(alice, ofBank(bank), ofUser(alice), 1n), code('not_yours'))
   await assert.rejects(move(alice, ofUser(alice), ofBank(bank), 1n), code('bank_account_unknown'))
-  const { rows } = await world.pool.query('select 1 from transaction where payer_id = $1', [alice])
+  const { rows } = await world.pool.query('select 1 from transaction where payer_id = any($1)', [
+    [alice, bob],
+  ])
   assert.equal(rows.length, 1, 'only the money that came in')
 })
 

@@ -14,6 +14,7 @@ import { migrateQueue } from '../../src/queue/schema.ts'
 import { after as later, SECOND, systemClock } from '../../src/time.ts'
 import { type FreshDatabase, freshDatabase } from '../kit/database.ts'
 import { refusedAs } from '../kit/refused.ts'
+import { until } from '../kit/until.ts'
 
 let db: FreshDatabase
 const runners: JobRunner[] = []
@@ -47,15 +48,6 @@ function start(settle: (payload: Settle) => Promise<void>, databaseUrl = db.url)
   const runner = runJobs({ databaseUrl, handlers, concurrency: 2 })
   runners.push(runner)
   return runner
-}
-
-async function until(what: string, true_: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 30_000
-  while (performance.now() < deadline) {
-    if (await true_()) return
-    await sleep(25)
-  }
-  assert.fail(`waited for 30 s in vain: ${what}`)
 }
 
 async function waitingJobs(): Promise<number> {

@@ -3,7 +3,8 @@ import { randomInt, randomUUID } from 'node:crypto'
 import { parseId } from '../../../src/ids/ids.ts'
 import type { UserId } from '../../../src/ids/ids.ts'
 import type { Heard, Status } from './books.ts'
-import { insist, isAgain, until } from './insist.ts'
+import { insist, isAgain } from './insist.ts'
+import { until } from '../../kit/until.ts'
 import type { Again } from './insist.ts'
 
 /** An answer over HTTP. `body` is what the test expects, and asserts. */

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freshDatabase, type FreshDatabase } from '../../kit/database.ts'
 import { ownPort } from '../../kit/port.ts'
-import { until } from './insist.ts'
+import { until } from '../../kit/until.ts'
 import { startProxy, type Proxy } from './proxy.ts'
 
 /** The real service in processes of its own, as `npm start` runs it, at addresses that stay. */
