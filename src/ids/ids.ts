@@ -30,20 +30,24 @@ export type IdKind = keyof Ids
  */
 export function newId<K extends IdKind>(_kind: K): Ids[K] {
   const random = randomSlice()
-  const now = Number(systemClock.now() / MILLISECOND)
-  if (now > msecs) {
-    msecs = now
-    seq = randomSequence(random)
-  } else {
-    seq = (seq + 1) | 0
-    if (seq === 0) msecs += 1 // 2^32 ids within a millisecond, or since the clock stepped back
-  }
-  return v7({ random, msecs, seq }) as Ids[K]
+  last = following(last, Number(systemClock.now() / MILLISECOND), random)
+  return v7({ random, ...last }) as Ids[K]
 }
 
-/** Of the last id. The sequence is the 32 bits behind the time. */
-let msecs = 0
-let seq = 0
+/** Unix milliseconds, and the 32 bits behind them. */
+type Place = Readonly<{ msecs: number; seq: number }>
+
+let last: Place = { msecs: 0, seq: 0 }
+
+/**
+ * The place behind another one: a random one in a later millisecond, the very next one in the same,
+ * or when the clock has stepped back. After 2^32 of those the milliseconds go ahead of the clock.
+ */
+export function following(before: Place, nowMsecs: number, random: Uint8Array): Place {
+  if (nowMsecs > before.msecs) return { msecs: nowMsecs, seq: randomSequence(random) }
+  const seq = (before.seq + 1) | 0
+  return { msecs: seq === 0 ? before.msecs + 1 : before.msecs, seq }
+}
 
 const RANDOM_BYTES = 16
 /** Drawn for 512 ids at once: a call of the system for each would cost more than all the rest. */

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
 import { connectLedger } from '../../src/db/pool.ts'
 import { AppError } from '../../src/errors.ts'
@@ -87,4 +89,47 @@ test('the ledger connection reads columns alike, and answers a pipeline in order
   assert.deepEqual(rows, [{ lock_timeout: '1s' }])
   await ledger.close()
   assert(!ledger.usable())
+})
+
+/** Hands everything on to the server, and counts what comes from the client, in pieces and bytes. */
+async function countingRelay(url: string) {
+  const target = new URL(url)
+  const [port, host] = [Number(target.port), target.hostname]
+  const seen = { pieces: 0 }
+  const relay = createServer((client) => {
+    const server = connect(port, host)
+    client.on('data', () => (seen.pieces += 1))
+    client.pipe(server).pipe(client)
+    for (const socket of [client, server]) socket.on('error', () => undefined)
+  }).listen(0, '127.0.0.1')
+  await once(relay, 'listening')
+  target.hostname = '127.0.0.1'
+  target.port = String((relay.address() as AddressInfo).port)
+  return { url: target.href, seen, close: () => relay.close() }
+}
+
+test('what is gathered stays until it is let go, and leaves in one piece', async () => {
+  const relay = await countingRelay(db.url)
+  const ledger = await connectLedger({
+    url: relay.url,
+    statementTimeoutMs: 5_000,
+    lockTimeoutMs: 1_000,
+    applicationName: 'farthing test',
+  })
+  const ask = async () => await Promise.all([1, 2, 3, 4].map(async (n) => await askFor(n)))
+  const askFor = async (n: number) =>
+    (await ledger.query<{ n: number }>({ name: 'gathered', text: 'select $1::int as n' }, [n])).rows
+  const right = [1, 2, 3, 4].map((n) => [{ n }])
+  assert.deepEqual(await ask(), right)
+
+  const before = relay.seen.pieces
+  const send = ledger.gather()
+  const answers = ask()
+  await db.pool.query('select 1') // a round trip to the same server, on another connection
+  assert.equal(relay.seen.pieces, before)
+  send()
+  assert.deepEqual(await answers, right)
+  assert.equal(relay.seen.pieces, before + 1)
+  await ledger.close()
+  relay.close()
 })
