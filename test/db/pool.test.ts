@@ -91,7 +91,7 @@ test('the ledger connection reads columns alike, and answers a pipeline in order
   assert(!ledger.usable())
 })
 
-/** Hands everything on to the server, and counts what comes from the client, in pieces and bytes. */
+/** Hands everything on to the server, and counts the pieces that come from the client. */
 async function countingRelay(url: string) {
   const target = new URL(url)
   const [port, host] = [Number(target.port), target.hostname]
