@@ -50,7 +50,7 @@ test('the right code is never used up, however often a retry carries it', async 
   const { alice, id, code } = await waitingPayment()
   const confirm = async () => await world.payments.confirmTransaction(alice, { id, code }, 'again')
   const early = await whileLocked(alice, async () => {
-    const tries = Array.from({ length: 8 }, async () => await confirm())
+    const tries = Array.from({ length: 5 }, async () => await confirm())
     await untilLocked(world.pool, 1)
     return tries
   })
