@@ -27,7 +27,7 @@ const ANSWERS_REMEMBERED = 30n * DAY
 /** A number is sent micro-entries once in this time, however often the same user links it. */
 const MICRO_ENTRIES_COUNT = 30n * DAY
 
-/** Pairs of micro-entries that a number is sent in that time, whoever links it. */
+/** Pairs of micro-entries that a number is sent in such a time, which begins with the first. */
 export const PAIRS_PER_NUMBER = 5
 
 export type LinkParts = BankKeys &
@@ -79,11 +79,10 @@ export async function link(
   await refuseTooMany(tx, ask.userId, now)
   const since = after(now, -ANSWERS_REMEMBERED)
   const wrong = await wrongAnswers(tx, ask.userId, digest, since)
-  if (wrong >= WRONG_ANSWERS_MAX) throw new AppError('bank_account_locked')
+  if (wrong.count >= WRONG_ANSWERS_MAX) throw new AppError('bank_account_locked')
 
   const owner = { userId: ask.userId, bankAccountId: newId('bank') }
   const earlier = await sentBefore(tx, ask.userId, digest, after(now, -MICRO_ENTRIES_COUNT))
-  if (earlier === null) await refuseGuessing(tx, parts, digest, now)
   const microEntries = earlier ?? { of: owner.bankAccountId, amounts: null }
   const bankAccount = await insertBankAccount(tx, {
     ...account,
@@ -95,6 +94,8 @@ export async function link(
     wrongAnswers: wrong,
     createdAt: now,
   })
+  // Behind the insert, which knows a duplicate from a link too many.
+  if (earlier === null) await refuseGuessing(tx, parts, digest, now)
   return { bankAccount, unsent: microEntries.amounts === null ? microEntries.of : null }
 }
 

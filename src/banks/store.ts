@@ -20,7 +20,7 @@ export type NewBankAccount = Omit<BankAccount, 'status' | 'disabledAt'> &
     sealed: Sealed
     numberDigest: Uint8Array
     microEntries: Sent
-    wrongAnswers: number
+    wrongAnswers: WrongAnswers
   }>
 
 /** `of` is the link that micro-entries are sent for; `amounts` are ascending, null until sent. */
@@ -46,19 +46,23 @@ export async function countLinks(
   return only(rows)
 }
 
+/** How many different ones there were, and which. */
+export type WrongAnswers = Readonly<{ count: number; tried: readonly string[] }>
+
 /** Wrong answers that this user's unlinked links of a number carry on to the next one. */
 export async function wrongAnswers(
   tx: Queryable,
   userId: UserId,
   numberDigest: Uint8Array,
   since: Micros,
-): Promise<number> {
-  const { rows } = await tx.query<{ wrong: number | null }>(
-    `select max(micro_attempts)::int as wrong from bank_account
-     where user_id = $1 and number_digest = $2 and status = 'disabled' and disabled_at > $3`,
+): Promise<WrongAnswers> {
+  const { rows } = await tx.query<WrongAnswers>(
+    `select micro_attempts::int as count, micro_tried as tried from bank_account
+     where user_id = $1 and number_digest = $2 and status = 'disabled' and disabled_at > $3
+     order by micro_attempts desc limit 1`,
     [userId, numberDigest, printTime(since)],
   )
-  return rows[0]?.wrong ?? 0
+  return rows[0] ?? { count: 0, tried: [] }
 }
 
 /** Counts a pair of micro-entries for a number. @returns how many it is now, since `since`. */
@@ -107,14 +111,15 @@ export async function insertBankAccount(
   const values = [userId, bankAccountId, bankName, bankPhoneNumber, bankEmail]
   values.push(routingNumber, accountType)
   const secrets = [sealed.bytes, sealed.keyId, numberDigest, lastFour]
-  const proof = [microEntries.of, microEntries.amounts, account.wrongAnswers]
+  const { count, tried } = account.wrongAnswers
+  const proof = [microEntries.of, microEntries.amounts, count, tried]
   try {
     const { rows } = await tx.query<BankAccount>(
       `insert into bank_account (
          user_id, bank_account_id, bank_name, bank_phone_number, bank_email, routing_number,
          account_type, sealed_number, seal_key, number_digest, last_four, micro_entries_of,
-         micro_amounts_cents, micro_attempts, created_at, status)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+         micro_amounts_cents, micro_attempts, micro_tried, created_at, status)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
          'pending_verification')
        returning ${columns}`,
       [...values, ...secrets, ...proof, printTime(createdAt)],
@@ -325,15 +330,15 @@ export async function answerMicroEntries(
     `update bank_account set
        status = case when micro_amounts_cents = $3::int[] then 'verified' else status end,
        micro_attempts = case when micro_amounts_cents = $3::int[] then 0
-                             when $3::int[]::text = any(micro_tried) then micro_attempts
+                             when $5 = any(micro_tried) then micro_attempts
                              else micro_attempts + 1 end,
        micro_tried = case when micro_amounts_cents = $3::int[] then '{}'
-                          when $3::int[]::text = any(micro_tried) then micro_tried
-                          else micro_tried || $3::int[]::text end
+                          when $5 = any(micro_tried) then micro_tried
+                          else micro_tried || $5::text end
      where user_id = $1 and bank_account_id = $2 and status = 'pending_verification'
        and micro_amounts_cents is not null and micro_attempts < $4
      returning ${columns}, micro_attempts::int as "wrongAnswers"`,
-    [userId, bankAccountId, ascending, wrongAnswersMax],
+    [userId, bankAccountId, ascending, wrongAnswersMax, ascending.join()],
   )
   if (!rows[0]) return null
   const { wrongAnswers, ...bankAccount } = rows[0]

@@ -41,7 +41,8 @@ let last: Place = { msecs: 0, seq: 0 }
 
 /**
  * The place behind another one: a random one in a later millisecond, the very next one in the same,
- * or when the clock has stepped back. After 2^32 of those the milliseconds go ahead of the clock.
+ * or when the clock has stepped back. After 2^31 of those at least, the milliseconds go ahead of
+ * the clock.
  */
 export function following(before: Place, nowMsecs: number, random: Uint8Array): Place {
   if (nowMsecs > before.msecs) return { msecs: nowMsecs, seq: randomSequence(random) }

@@ -87,6 +87,7 @@ export function createLane<P, R>(
     written: Written<R>,
   ): Promise<Done> {
     const unavailable = new AppError('database_unavailable')
+    trouble(unavailable)
     // Nothing was written, so nothing can have happened.
     if (!written.mark) return retry(batch, unavailable)
     try {
@@ -96,7 +97,6 @@ export function createLane<P, R>(
         answer(batch, written)
         return true
       }
-      trouble(unavailable)
       rejectAll(batch, new AppError('outcome_unknown'))
     } catch (error) {
       rejectAll(batch, error)
@@ -139,7 +139,8 @@ export function createLane<P, R>(
     const all = accountsOf(batch.map(({ ride }) => ride))
     let locked: ReadonlySet<AccountId>
     try {
-      locked = new Set(await inTime(lockedElsewhere(await own.get(), all), BATCH_DEADLINE_MS))
+      const tx = await inTime(own.get(), BATCH_DEADLINE_MS)
+      locked = new Set(await inTime(lockedElsewhere(tx, all), BATCH_DEADLINE_MS))
     } catch (error) {
       own.drop()
       return retry(batch, new AppError('database_unavailable', {}, { cause: error }))

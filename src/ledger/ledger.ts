@@ -61,6 +61,7 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
   /** Gives back what was taken and did not happen, each to its place. */
   function again(rides: readonly Waiting<P, R>[]): void {
     waiting = [...rides, ...waiting].sort((one, other) => one.place - other.place)
+    if (rides.length > 0) watchLate()
   }
 
   function trouble(error: AppError): void {

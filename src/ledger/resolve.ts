@@ -23,7 +23,7 @@ export async function findOut(
   const end = performance.now() + RESOLVE_DEADLINE_MS
   for (let left = RESOLVE_DEADLINE_MS; left > 0; left = end - performance.now()) {
     try {
-      const tx = await own.get()
+      const tx = await inTime(own.get(), left)
       await inTime(tx.query('begin'), left)
       await inTime(lockAccounts(tx, accounts), left)
       const stands = await inTime(hasEntry(tx, mark), left)

@@ -39,7 +39,7 @@ export function watchStuck(connect: () => Promise<LedgerConnection>, onTurn: () 
   async function turns(): Promise<void> {
     try {
       while (ids.size > 0) {
-        await turn(await own.get())
+        await turn(await inTime(own.get(), ANSWER_MS))
         onTurn()
       }
       await inTime(own.close(), ANSWER_MS)

@@ -6,7 +6,7 @@ import { walletOf } from '../ledger/account.ts'
 import { lockAccounts } from '../ledger/store.ts'
 import { printDollars } from '../money.ts'
 import type { Job } from '../queue/jobs.ts'
-import { HOUR, SECOND } from '../time.ts'
+import { after, DAY, HOUR, SECOND } from '../time.ts'
 import type { Micros } from '../time.ts'
 import { codeRecipient } from '../users/code-recipient.ts'
 import { findUsers } from '../users/find.ts'
@@ -24,10 +24,10 @@ export const CODES_TRIED_MAX = 5
 const ASKED_MAX = 20
 const FAILED_MAX = 3
 /**
- * Different codes that a user may try for all payments of 24 h together: with them a thief of a
- * session has one chance in 60,000 a day.
+ * Different wrong codes that a user may give in 24 h for all payments together: with them a thief
+ * of a session has one chance in 60,000 a day.
  */
-const TRIED_PER_DAY = FAILED_MAX * CODES_TRIED_MAX
+const WRONG_PER_DAY = FAILED_MAX * CODES_TRIED_MAX
 
 const DIGITS = 6
 
@@ -57,45 +57,43 @@ export async function requireFewCodes(parts: PaymentParts, payer: UserId): Promi
   const now = parts.clock.now()
   const { asked, failed, nextEnd } = await store.countCodes(parts.pool, payer, now, CODES_TRIED_MAX)
   if (asked < ASKED_MAX && failed < FAILED_MAX) return
-  throw tooMany(nextEnd, now)
+  throw tooMany(nextEnd ?? now, now)
 }
 
 /**
- * Counts an answer before it is compared, once however often it comes. Under the lock of the
- * payer's wallet, so that answers to many payments at once share one budget.
+ * Compares an answer, and counts it when it is wrong, once however often it comes. Under the lock
+ * of the payer's wallet, so that answers to many payments at once share one budget.
  *
- * @returns how many different ones were tried for this payment; null when that would be too many.
- * @throws AppError `rate_limited` when the day's budget is spent: the payment goes on waiting.
+ * @returns `right`, or how many more different ones may be tried for this payment.
+ * @throws AppError `rate_limited` when the day's budget is spent, whatever the answer: else it
+ * would tell the right one. The payment goes on waiting.
  */
-export async function countTried(
+export async function answerCode(
   parts: PaymentParts,
   { payerId, transactionId }: StoredTransaction,
   code: string,
-): Promise<number | null> {
+): Promise<'right' | Readonly<{ attemptsLeft: number }>> {
   const now = parts.clock.now()
   const digest = triedDigest(parts.digestKey, transactionId, code)
   return await inTransaction(
     parts.pool,
     async (tx) => {
       await lockAccounts(tx, [walletOf(payerId)])
-      const { known, tried, today, nextEnd } = await store.readTried(tx, payerId, {
-        transactionId,
-        digest,
-        now,
-      })
-      if (known) return tried
-      if (tried >= CODES_TRIED_MAX) return null
-      if (today >= TRIED_PER_DAY) throw tooMany(nextEnd, now)
+      const { known, tried } = await store.readTried(tx, payerId, transactionId, digest)
+      if (known || tried >= CODES_TRIED_MAX) return { attemptsLeft: CODES_TRIED_MAX - tried }
+      const budget = await store.readCodeBudget(tx, payerId, after(now, -DAY))
+      if (budget.wrong >= WRONG_PER_DAY) throw tooMany(budget.beganAt + DAY, now)
+      if (isCode(parts.digestKey, transactionId, code)) return 'right'
       await store.addTried(tx, payerId, transactionId, digest)
-      return tried + 1
+      await store.spendCodeBudget(tx, payerId, now, after(now, -DAY))
+      return { attemptsLeft: CODES_TRIED_MAX - tried - 1 }
     },
     { lockTimeoutMs: LOCK_TIMEOUT_MS },
   )
 }
 
-function tooMany(nextEnd: Micros | null, now: Micros): AppError {
-  const wait = nextEnd === null ? SECOND : nextEnd - now
-  return new AppError('rate_limited', { retryAfterSeconds: Number(wait / SECOND) + 1 })
+function tooMany(until: bigint, now: Micros): AppError {
+  return new AppError('rate_limited', { retryAfterSeconds: Number((until - now) / SECOND) + 1 })
 }
 
 /** The job behind a payment that waits: makes the code anew and sends it. Null: nothing waits. */

@@ -4,7 +4,7 @@ import type { TransactionId, UserId } from '../ids/ids.ts'
 import { addJobs } from '../queue/jobs.ts'
 import { after } from '../time.ts'
 import { advance } from './ride/advance.ts'
-import { CODES_TRIED_MAX, countTried, isCode } from './code.ts'
+import { answerCode } from './code.ts'
 import { replayOf, requestRecord } from './ride/once.ts'
 import type { Ask } from './ride/once.ts'
 import { LOCK_TIMEOUT_MS } from './parts.ts'
@@ -23,8 +23,9 @@ import type { Answered, TransactionView } from './rules/views.ts'
  *
  * @throws AppError `transaction_unknown`, also for someone else's; `transaction_not_waiting`;
  * `code_wrong` with `attemptsLeft`; `code_expired` after 24 h or five wrong codes, when the payment
- * is declined and the money free again; `account_frozen`. A payment out of a bank account that was
- * unlinked meanwhile is answered as declined.
+ * is declined and the money free again; `account_frozen`; `rate_limited` after fifteen wrong codes
+ * in a day, for all payments together. A payment out of a bank account that was unlinked meanwhile
+ * is answered as declined.
  */
 export async function confirmTransaction(
   parts: PaymentParts,
@@ -86,17 +87,14 @@ function isOver(parts: PaymentParts, row: StoredTransaction): boolean {
 
 /** Each code counts once: retrying one and the same request never ends a payment. */
 async function checkCode(parts: PaymentParts, row: StoredTransaction, code: string): Promise<void> {
-  const { transactionId } = row
   if (isOver(parts, row)) {
     await decline(parts, row, 'verification_expired')
     throw new AppError('code_expired')
   }
-  const tried = await countTried(parts, row, code)
-  if (tried !== null) {
-    if (isCode(parts.digestKey, transactionId, code)) return
-    const attemptsLeft = CODES_TRIED_MAX - tried
-    if (attemptsLeft > 0) throw new AppError('code_wrong', { attemptsLeft })
-  }
+  const answer = await answerCode(parts, row, code)
+  if (answer === 'right') return
+  const { attemptsLeft } = answer
+  if (attemptsLeft > 0) throw new AppError('code_wrong', { attemptsLeft })
   await decline(parts, row, 'verification_failed')
   throw new AppError('code_expired')
 }

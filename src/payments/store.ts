@@ -210,33 +210,60 @@ export async function insertCode(
 
 const readTriedStatement = {
   name: 'payments_read_tried',
-  text: `select cardinality(v.tried) as tried, $3 = any(v.tried) as known,
-                sum(cardinality(other.tried))::int as today, min(other.expires_at) as "nextEnd"
-         from verification v
-         left join verification other on other.payer_id = v.payer_id and other.expires_at > $4
-         where v.payer_id = $1 and v.transaction_id = $2
-         group by v.tried`,
+  text: `select cardinality(tried) as tried, $3 = any(tried) as known from verification
+         where payer_id = $1 and transaction_id = $2`,
 }
 
-/** `known`: this answer was counted before. `today`: those to all payments within their life. */
-export type Tried = Readonly<{
-  tried: number
-  known: boolean
-  today: number
-  nextEnd: Micros | null
-}>
-
-/** The answers so far, by their digests. Read and counted under the lock of the payer's wallet. */
+/** How many wrong answers there were, and whether this was one of them. */
 export async function readTried(
   tx: Queryable,
   payer: UserId,
-  answer: Readonly<{ transactionId: TransactionId; digest: Uint8Array; now: Micros }>,
-): Promise<Tried> {
-  const { transactionId, digest, now } = answer
-  const values = [payer, transactionId, digest, printTime(now)]
-  const { rows } = await tx.query<Tried>(readTriedStatement, values)
+  transaction: TransactionId,
+  digest: Uint8Array,
+): Promise<Readonly<{ tried: number; known: boolean }>> {
+  const { rows } = await tx.query<{ tried: number; known: boolean }>(readTriedStatement, [
+    payer,
+    transaction,
+    digest,
+  ])
   if (!rows[0]) throw new Error('a payment waits for a code without its row')
-  return { ...rows[0], today: rows[0].today ?? 0 }
+  return rows[0]
+}
+
+const readBudgetStatement = {
+  name: 'payments_read_code_budget',
+  text: `select wrong::int, began_at as "beganAt" from code_budget
+         where payer_id = $1 and began_at > $2`,
+}
+
+/** The wrong codes of a payer in a day that began after `since`. */
+export async function readCodeBudget(
+  tx: Queryable,
+  payer: UserId,
+  since: Micros,
+): Promise<Readonly<{ wrong: number; beganAt: Micros }>> {
+  const { rows } = await tx.query<{ wrong: number; beganAt: Micros }>(readBudgetStatement, [
+    payer,
+    printTime(since),
+  ])
+  return rows[0] ?? { wrong: 0, beganAt: since }
+}
+
+const spendBudgetStatement = {
+  name: 'payments_spend_code_budget',
+  text: `insert into code_budget as b (payer_id, began_at, wrong) values ($1, $2, 1)
+         on conflict (payer_id) do update
+         set began_at = case when b.began_at > $3 then b.began_at else excluded.began_at end,
+             wrong = case when b.began_at > $3 then b.wrong + 1 else 1 end`,
+}
+
+export async function spendCodeBudget(
+  tx: Queryable,
+  payer: UserId,
+  now: Micros,
+  since: Micros,
+): Promise<void> {
+  await tx.query(spendBudgetStatement, [payer, printTime(now), printTime(since)])
 }
 
 const addTriedStatement = {

@@ -144,7 +144,9 @@ test('linking again gives no fresh tries, until 30 days have passed', async () =
   await unlink(database.pool, userId, first.bankAccountId, daysAfter(1))
 
   const second = await relink(2)
-  assert.deepEqual(await answer(second, wrong), { verdict: 'bank_account_locked' })
+  const known = { verdict: 'micro_amounts_wrong', triesLeft: 1 }
+  assert.deepEqual(await answer(second, wrong), known, 'it was counted before')
+  assert.deepEqual(await answer(second, [5, 6]), { verdict: 'bank_account_locked' })
   await unlink(database.pool, userId, second.bankAccountId, daysAfter(3))
 
   await assert.rejects(relink(4), { code: 'bank_account_locked' })

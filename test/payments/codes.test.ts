@@ -4,6 +4,7 @@ import { AppError } from '../../src/errors.ts'
 import type { ErrorCode } from '../../src/errors.ts'
 import type { BankAccountId, TransactionId, UserId } from '../../src/ids/ids.ts'
 import { money } from '../../src/money.ts'
+import { codeOf } from '../../src/payments/code.ts'
 import { expireVerification } from '../../src/payments/confirm.ts'
 import { sweepWaiting } from '../../src/payments/sweep.ts'
 import { DAY, HOUR } from '../../src/time.ts'
@@ -226,6 +227,40 @@ test('a thief of a session has fifteen guesses a day, over however many payments
   })
   assert.equal(codes.filter((code) => code !== 'rate_limited').length, 15)
   assert.equal(codes.filter((code) => code === 'rate_limited').length, 15)
+})
+
+test('guesses at the end of one day count for the next, and right codes cost nothing', async () => {
+  const [alice, bob] = [await world.rich(900_000n), await world.person()]
+  const guess = async (id: TransactionId, nth: number) =>
+    await assert.rejects(
+      world.payments.confirmTransaction(alice, { id, code: guesses[nth] ?? '' }, null),
+      (error) => {
+        assert(error instanceof AppError)
+        heard.push(error.code)
+        return true
+      },
+    )
+  const heard: string[] = []
+  const pay = async () => (await world.pay(alice, bob, 60_000n)).transactionId
+  const old = [await pay(), await pay(), await pay()]
+  world.advance(DAY - HOUR)
+  for (const id of old) for (const nth of [0, 1, 2, 3]) await guess(id, nth)
+  world.advance(2n * HOUR)
+  const [first, second] = [await pay(), await pay()]
+  for (const nth of [0, 1, 2, 3]) await guess(first, nth)
+  assert.deepEqual(
+    heard.map((one) => one === 'code_wrong'),
+    [...Array.from({ length: 15 }, () => true), false],
+  )
+  assert.equal(heard.at(-1), 'rate_limited')
+  const code = codeOf(world.parts.digestKey, second)
+  const late = world.payments.confirmTransaction(alice, { id: second, code }, null)
+  await assert.rejects(late, refusal('rate_limited'))
+  world.advance(23n * HOUR)
+  const again = await pay()
+  const right = { id: again, code: codeOf(world.parts.digestKey, again) }
+  const confirmed = await world.payments.confirmTransaction(alice, right, null)
+  assert.equal(confirmed.value.status, 'accepted')
 })
 
 test('a retry finds its payment, although no more codes are to be had', async () => {

@@ -166,7 +166,7 @@ export async function endOrphan(places: Places): Promise<void> {
   if (pid !== null && (await worksIn(pid, places))) await endPostmaster(pid, places)
   await endLeftBehind(places)
   // The number of a PostgreSQL that is dead may be another program's by now: the next would refuse.
-  if (pid !== null) await rm(join(places.cluster, 'postmaster.pid'), { force: true })
+  await rm(join(places.cluster, 'postmaster.pid'), { force: true })
 }
 
 async function endPostmaster(pid: number, places: Places): Promise<void> {
