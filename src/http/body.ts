@@ -46,17 +46,36 @@ function requireUtf8Charset(contentType: string): void {
 export function parseBody(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw invalid('the text is not UTF-8')
   const text = bytes.toString('utf8')
-  const members = countMembers(text)
-  const value = parseText(text)
+  const { members, amountAt, nested } = scan(text)
+  const plain = !nested && !unplain.test(text)
+  const value = plain ? parsePlain(text, amountAt) : parseText(text)
   if (isObject(value) && Object.keys(value).length !== members) {
     throw invalid('a member is given twice')
   }
   return value
 }
 
+/** Where there is none of these, texts are what they seem, and names are those that stand there. */
+const unplain = /\\|__proto__|constructor/
+/** A number of JSON, from `lastIndex` on. */
+const number = /[ \t\r\n]*(-?\d[\d.eE+-]*)/y
+
+/** What nearly every body is. To look at each member, as `revive` does, takes five times longer. */
+function parsePlain(text: string, amountAt: number): unknown {
+  const value = parseJson(text, JSON.parse)
+  if (!isObject(value) || !('amount' in value) || typeof value.amount !== 'number') return value
+  number.lastIndex = amountAt
+  const [, source] = amountAt < 0 ? [] : (number.exec(text) ?? [])
+  return source === undefined ? parseText(text) : { ...value, amount: source }
+}
+
 function parseText(text: string): unknown {
+  return parseJson(text, (json) => parseWithSource(json, revive))
+}
+
+function parseJson(text: string, parse: (text: string) => unknown): unknown {
   try {
-    return parseWithSource(text, revive)
+    return parse(text)
   } catch (error) {
     if (error instanceof SyntaxError) throw invalid('the text is not JSON')
     throw error
@@ -80,13 +99,24 @@ const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const COLON = 0x3a
 
+const AMOUNT = '"amount"'
+
+type Scan = Readonly<{
+  members: number
+  /** Behind the colon of a member that is written `"amount":`; -1 without one. */
+  amountAt: number
+  nested: boolean
+}>
+
 /**
  * Counts the members of the outermost object, which are the colons right within it, and refuses
  * deep nesting on the way. Says nothing of use about a text that is no JSON.
  */
-function countMembers(text: string): number {
+function scan(text: string): Scan {
   let members = 0
+  let amountAt = -1
   let depth = 0
+  let nested = false
   let inString = false
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at)
@@ -94,11 +124,14 @@ function countMembers(text: string): number {
       if (code === BACKSLASH) at += 1
       else if (code === QUOTE) inString = false
     } else if (code === QUOTE) inString = true
-    else if (code === COLON && depth === 1) members += 1
-    else depth += nesting(code)
+    else if (code === COLON && depth === 1) {
+      members += 1
+      if (text.startsWith(AMOUNT, at - AMOUNT.length)) amountAt = at + 1
+    } else depth += nesting(code)
+    if (depth > 1) nested = true
     if (depth > NESTING_MAX) throw invalid(`nested deeper than ${NESTING_MAX}`)
   }
-  return members
+  return { members, amountAt, nested }
 }
 
 /** Braces and brackets differ in one bit: `[` 0x5b and `{` 0x7b, `]` 0x5d and `}` 0x7d. */

@@ -98,10 +98,13 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
    */
   function betterWaitMs(size: number): number {
     const now = performance.now()
-    const waits = [...held.values()].map((other) =>
-      size < other.size ? HELD_UP_MS - (now - other.since) : 0,
-    )
-    return Math.max(0, ...waits)
+    let longest = 0
+    for (const other of held.values()) {
+      if (size > 0 && size < other.size) {
+        longest = Math.max(longest, HELD_UP_MS - (now - other.since))
+      }
+    }
+    return longest
   }
 
   function wakeIn(ms: number): void {
@@ -125,19 +128,22 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
     if (idle) idle.drive(() => take(idle))
   }
 
+  function waitOn(queue: readonly Waiting<P, R>[], size: number): readonly Waiting<P, R>[] {
+    waiting = queue
+    wakeIn(Math.max(1, betterWaitMs(size)))
+    return []
+  }
+
   function take(lane: Lane<P, R>): readonly Waiting<P, R>[] {
     held.delete(lane)
     const queue = arrived.length === 0 ? waiting : [...waiting, ...arrived]
     arrived = []
+    // Asked twice: most often there are too few, whoever of them may ride.
+    if (betterWaitMs(queue.length) > 0) return waitOn(queue, queue.length)
     const inTime = refuseLate(queue)
     const others = [...held.values()].map(({ locks }) => locks)
     const { batch, rest, locks } = assemble(inTime, others, stuck)
-    const waitMs = batch.length === 0 ? 0 : betterWaitMs(batch.length)
-    if (waitMs > 0) {
-      waiting = inTime
-      wakeIn(waitMs)
-      return []
-    }
+    if (betterWaitMs(batch.length) > 0) return waitOn(inTime, batch.length)
     waiting = rest
     if (waitingChannel.hasSubscribers) waitingChannel.publish(waiting.length)
     if (batch.length > 0) {

@@ -106,3 +106,46 @@ test('what is not UTF-8 or not JSON is refused', () => {
     refused(text)
   }
 })
+
+/** What JSON says, with each number under the name `amount` as it is written. */
+const exact = (text: string): unknown =>
+  (JSON.parse as (text: string, revive: unknown) => unknown)(
+    text,
+    (name: string, value: unknown, { source }: { source?: string }) =>
+      typeof value === 'number' && name === 'amount' ? source : value,
+  )
+
+test('a body is read alike whether it is plain or not, and an amount as it was written', () => {
+  const blank = fc.constantFrom('', ' ', '\n', '\t ')
+  const digits = fc.constantFrom(
+    '0',
+    '0.1',
+    '12.34',
+    '1e2',
+    '-3',
+    '1E+2',
+    '0.30000000000000004',
+    '99',
+  )
+  const text = fc.string({ unit: fc.constantFrom(...Array.from('ab:,{}[]é"\\')), maxLength: 8 })
+  const name = fc.oneof(fc.constantFrom('amount', 'note', 'xamount', 'amoun'), text)
+  const value = fc.oneof(
+    digits,
+    text.map((one) => JSON.stringify(one)),
+    fc.constantFrom('null', 'true'),
+  )
+  const member = fc.record({ name, value, before: blank, after: blank })
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(member, { selector: (one) => one.name, maxLength: 5 }),
+      (members) => {
+        const written = members.map(
+          ({ name, value, before, after }) => `${JSON.stringify(name)}${before}:${after}${value}`,
+        )
+        const body = `{${written.join(',')}}`
+        assert.deepEqual(parseBody(Buffer.from(body)), exact(body))
+      },
+    ),
+    { numRuns: 3_000 },
+  )
+})
