@@ -38,8 +38,8 @@ type UnderWay = Readonly<{ size: number; since: number; locks: ReadonlySet<strin
 const waitingChannel = channel('farthing:ledger.waiting')
 
 /**
- * The group commit: whoever waits while a batch commits forms the next one. Nobody waits for
- * company, so a single caller waits for one flush, and many share it.
+ * The group commit: whoever waits while a batch commits forms the next one. With no batch under way
+ * nobody waits for company, so a single caller waits for one flush, and many share it.
  */
 export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
   let waiting: readonly Waiting<P, R>[] = []
