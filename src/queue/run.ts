@@ -1,12 +1,12 @@
 import { channel } from 'node:diagnostics_channel'
-import { EventEmitter } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { run, type Runner, type RunnerOptions, type WorkerEvents } from 'graphile-worker'
-import { Pool } from 'pg'
+import { Pool, type PoolClient } from 'pg'
 import { within } from '../time.ts'
 import type { Handlers, JobName, Jobs } from './jobs.ts'
 import { attemptsOf } from './jobs.ts'
-import { keepAlive } from './liveness.ts'
+import { openLease } from './lease.ts'
 import { queueLogger } from './logger.ts'
 
 /** What came of one attempt. `parked` is a failure after which the job is not tried again. */
@@ -24,14 +24,15 @@ const jobChannel = channel('farthing:queue.job')
 const POLL_MS = 1_000
 const RESTART_FIRST_MS = 200
 const RESTART_LONGEST_MS = 5_000
-/**
- * Jobs that still run at a stop have this long to finish; then they are given back to the queue.
- */
+/** Jobs that still run when a runner ends have this long to finish; then they are anybody's. */
 const DRAIN_MS = 2_500
-const LET_GO_MS = 1_000
+/** A stop does not wait for a runner that is only being started. */
+const STOP_MS = DRAIN_MS + 1_000
 /** Beside one connection for each job: one to listen, one to spare. */
 const SPARE_CONNECTIONS = 2
 const CONNECT_TIMEOUT_MS = 5_000
+const ANSWER_TIMEOUT_MS = 5_000
+const GOODBYE_MS = 500
 
 /** Once an hour, and every day at 03:17 and 03:47 UTC. */
 const crontab = `
@@ -56,17 +57,11 @@ export type JobRunner = Readonly<{
  */
 export function runJobs(options: RunJobsOptions): JobRunner {
   const stopping = new AbortController()
-  const liveness = keepAlive(options.databaseUrl)
-  const pool = openQueuePool(options)
-  let current: Runner | null = null
 
   async function keepRunning(): Promise<void> {
     for (let failures = 0; !stopping.signal.aborted; failures += 1) {
       try {
-        current = await run(runnerOptions(options, pool, liveness.announce))
-        failures = 0
-        if (stopping.signal.aborted) await drain(current)
-        await current.promise
+        await runUntilTrouble(options, stopping.signal, () => (failures = 0))
       } catch (error) {
         queueLogger.error(`The queue stopped, and starts again: ${String(error)}`)
       }
@@ -75,25 +70,55 @@ export function runJobs(options: RunJobsOptions): JobRunner {
   }
 
   const running = keepRunning()
-
-  async function stop(): Promise<void> {
-    stopping.abort()
-    await within(DRAIN_MS, Promise.all([drain(current), running]))
-    await within(LET_GO_MS, letGo(current))
-    await within(LET_GO_MS, Promise.all([running, liveness.stop(), pool.end()]))
+  return {
+    stop: async () => {
+      stopping.abort()
+      await within(STOP_MS, running)
+    },
   }
+}
 
-  let stopped: Promise<void> | null = null
-  return { stop: async () => await (stopped ??= stop()) }
+/**
+ * One runner, with connections of its own. The first answer that it does not hear is its end: a job
+ * may have been given to it without its knowing. The next one has another name, and what was this
+ * one's is free.
+ *
+ * @throws What the trouble was. It has none when `stopping` ends it.
+ */
+async function runUntilTrouble(
+  options: RunJobsOptions,
+  stopping: AbortSignal,
+  onStarted: () => void,
+): Promise<void> {
+  const trouble = new AbortController()
+  const end = (error: unknown): void => trouble.abort(error)
+  const lease = await openLease(options.databaseUrl, end)
+  const connections = openConnections(options)
+  let runner: Runner | null = null
+  try {
+    runner = await run(runnerOptions(options, connections.pool, lease.hold, end))
+    runner.promise.then(() => end(new Error('the runner ended by itself')), end)
+    onStarted()
+    const either = AbortSignal.any([stopping, trouble.signal])
+    if (!either.aborted) await once(either, 'abort')
+  } finally {
+    await within(DRAIN_MS, drain(runner))
+    await Promise.all([lease.release(), connections.close()])
+  }
+  if (!stopping.aborted) throw trouble.signal.reason
 }
 
 function runnerOptions(
   { handlers, concurrency }: RunJobsOptions,
   pgPool: Pool,
-  announce: (runner: string) => void,
+  onName: (runner: string) => void,
+  onTrouble: (error: unknown) => void,
 ): RunnerOptions {
   const events: WorkerEvents = new EventEmitter()
-  events.on('pool:create', ({ workerPool }) => announce(workerPool.id))
+  events.on('pool:create', ({ workerPool }) => onName(workerPool.id))
+  events.on('worker:getJob:error', ({ error }) => onTrouble(error))
+  events.on('pool:fatalError', ({ error }) => onTrouble(error))
+  events.on('pool:gracefulShutdown', ({ message }) => onTrouble(new Error(message)))
   events.on('job:success', ({ job }) => publish('done', job, null))
   events.on('job:error', ({ job, error }) => {
     publish(job.attempts >= job.max_attempts ? 'parked' : 'failed', job, error)
@@ -131,19 +156,35 @@ function publish(outcome: JobOutcome['outcome'], job: AttemptedJob, error: unkno
   jobChannel.publish({ name, jobId: id, attempt, outcome, error } satisfies JobOutcome)
 }
 
-function openQueuePool({ databaseUrl, concurrency }: RunJobsOptions): Pool {
+type Connections = Readonly<{
+  pool: Pool
+  /** Says goodbye to the database for half a second at most. */
+  close: () => Promise<void>
+}>
+
+function openConnections({ databaseUrl, concurrency }: RunJobsOptions): Connections {
   const pool = new Pool({
     connectionString: databaseUrl,
     application_name: 'farthing queue',
     max: concurrency + SPARE_CONNECTIONS,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: ANSWER_TIMEOUT_MS,
     keepAlive: true,
   })
+  const open = new Set<PoolClient>()
   pool.on('error', (error) => queueLogger.warn(`An idle connection broke: ${error.message}`))
   pool.on('connect', (client) => {
+    open.add(client)
     client.on('error', (error) => queueLogger.warn(`A connection broke: ${error.message}`))
+    client.once('end', () => open.delete(client))
   })
-  return withPlainErrors(pool)
+  return {
+    pool: withPlainErrors(pool),
+    close: async () => {
+      await within(GOODBYE_MS, pool.end())
+      for (const client of open) client.connection.stream.destroy()
+    },
+  }
 }
 
 /**
@@ -165,17 +206,13 @@ function plain(error: unknown): Error {
   return new Error(error instanceof Error ? error.message : String(error))
 }
 
+/** Takes no new job, and waits for those that run. */
 async function drain(runner: Runner | null): Promise<void> {
-  await runner?.stop().catch(reportStop)
-}
-
-/** Gives jobs that still run back to the queue. Does nothing when none does. */
-async function letGo(runner: Runner | null): Promise<void> {
-  await runner?.kill().catch(reportStop)
-}
-
-function reportStop(error: unknown): void {
-  queueLogger.warn(`The queue did not stop cleanly: ${String(error)}`)
+  try {
+    await runner?.stop()
+  } catch (error) {
+    queueLogger.warn(`The queue did not stop cleanly: ${String(error)}`)
+  }
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

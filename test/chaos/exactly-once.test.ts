@@ -159,13 +159,23 @@ function chooseMove(caller: Caller, callers: readonly Caller[], random: Random):
 
 /** Every transfer has come to its end. Jobs that failed meanwhile are due now, not in an hour. */
 async function untilSettled(books: Pool): Promise<void> {
-  await books.query('update graphile_worker._private_jobs set run_at = now() where attempts > 0')
-  await until('bank transfers have come to their end', async () => {
-    const { rows } = await books.query<{ n: number }>(
-      'select count(*)::int as n from transaction where status = 4',
+  try {
+    await until('bank transfers have come to their end', async () => {
+      await books.query(
+        'update graphile_worker._private_jobs set run_at = now() where attempts > 0 and run_at > now()',
+      )
+      const { rows } = await books.query<{ n: number }>(
+        'select count(*)::int as n from transaction where status = 4',
+      )
+      return rows[0]?.n === 0
+    })
+  } catch (error) {
+    const { rows } = await books.query(
+      `select task_identifier, key, attempts, run_at, locked_at, locked_by, last_error, now()
+       from graphile_worker.jobs`,
     )
-    return rows[0]?.n === 0
-  })
+    assert.fail(`${String(error)}\n${JSON.stringify(rows, null, 1)}\n${service.output()}`)
+  }
 }
 
 /** The API says of every user and every key what the books say. */

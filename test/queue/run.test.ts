@@ -13,6 +13,7 @@ import { type JobRunner, runJobs } from '../../src/queue/run.ts'
 import { migrateQueue } from '../../src/queue/schema.ts'
 import { after as later, SECOND, systemClock } from '../../src/time.ts'
 import { type FreshDatabase, freshDatabase } from '../kit/database.ts'
+import { calm, startProxy } from '../chaos/kit/proxy.ts'
 import { refusedAs } from '../kit/refused.ts'
 import { until } from '../kit/until.ts'
 
@@ -43,9 +44,13 @@ const idle: Handlers = {
   'erase-old-numbers': nothing,
 }
 
-function start(settle: (payload: Settle) => Promise<void>, databaseUrl = db.url): JobRunner {
+function start(
+  settle: (payload: Settle) => Promise<void>,
+  databaseUrl = db.url,
+  concurrency = 2,
+): JobRunner {
   const handlers = { ...idle, 'settle-instruction': settle }
-  const runner = runJobs({ databaseUrl, handlers, concurrency: 2 })
+  const runner = runJobs({ databaseUrl, handlers, concurrency })
   runners.push(runner)
   return runner
 }
@@ -233,4 +238,63 @@ test('jobs go on by themselves when the database was killed', { timeout: 90_000 
   await pool.end()
   await embedded.stop()
   await rm(dir, { recursive: true })
+})
+
+test('jobs go on when two of them end while the database is away', async (t) => {
+  const proxy = await startProxy(db.url)
+  t.after(async () => await proxy.close())
+  const running = new Set<string>()
+  const ran: string[] = []
+  let away = false
+  start(
+    async ({ transactionId }) => {
+      running.add(transactionId)
+      if (running.size < 3) await until('all three run', () => running.size === 3)
+      if (!away) proxy.shut()
+      away = true
+      // One is still at it when the library meets what became of the others.
+      if (transactionId === 'long') await sleep(1_000)
+      ran.push(transactionId)
+    },
+    proxy.url,
+    3,
+  )
+  for (const name of ['one', 'two', 'long']) {
+    await addJob(db.pool, 'settle-instruction', payload(name), {})
+  }
+  await until('they ran', () => ran.length === 3)
+  proxy.open()
+  await addJob(db.pool, 'settle-instruction', payload('after'), {})
+  await until('the queue goes on', () => ran.includes('after'), 20_000)
+})
+
+test('no job is lost when its answer is', async (t) => {
+  const proxy = await startProxy(db.url)
+  t.after(async () => await proxy.close())
+  let joined = 0
+  // Somewhere in all that is said: in questions, in answers, and in between.
+  proxy.plan({ ...calm, bytes: () => (joined < 60 ? 600 + 97 * (joined += 1) : null) })
+  const ran = new Set<string>()
+  start(async ({ transactionId }) => void ran.add(transactionId), proxy.url)
+  let added = 0
+  while (proxy.faults() < 60) {
+    await addJob(db.pool, 'settle-instruction', payload(String((added += 1))), {})
+    await sleep(20)
+  }
+  await until('nothing is left', async () => (await waitingJobs()) === 0, 30_000)
+  assert.equal(ran.size, added)
+})
+
+test('jobs go on when the network fell silent', async (t) => {
+  const proxy = await startProxy(db.url)
+  t.after(async () => await proxy.close())
+  const ran: string[] = []
+  start(async ({ transactionId }) => void ran.push(transactionId), proxy.url)
+  await addJob(db.pool, 'settle-instruction', payload('before'), {})
+  await until('it ran', () => ran.length === 1)
+  proxy.hush()
+  await addJob(db.pool, 'settle-instruction', payload('after'), {})
+  await sleep(2_000)
+  proxy.open()
+  await until('the queue goes on', () => ran.includes('after'), 30_000)
 })
