@@ -92,6 +92,10 @@ async function end(parts: PaymentParts, row: StoredTransaction, step: Step): Pro
   if (!endedBefore) throw refusalOf(verdict)
 }
 
+export function settlementKey(id: TransactionId): string {
+  return `settle:${id}`
+}
+
 /** One waiting question for a transaction, however often this runs. */
 async function askLater(parts: PaymentParts, row: StoredTransaction, until: Micros): Promise<void> {
   const soonest = after(parts.clock.now(), ASK_AGAIN)
@@ -100,7 +104,10 @@ async function askLater(parts: PaymentParts, row: StoredTransaction, until: Micr
   await inTransaction(
     parts.pool,
     async (tx) => {
-      await addJob(tx, 'settle-instruction', payload, { runAt, key: `settle:${row.transactionId}` })
+      await addJob(tx, 'settle-instruction', payload, {
+        runAt,
+        key: settlementKey(row.transactionId),
+      })
     },
     { lockTimeoutMs: LOCK_TIMEOUT_MS },
   )

@@ -307,16 +307,24 @@ const findWaitingStatement = {
   name: 'payments_find_waiting',
   text: `select ${transactionColumns} from transaction
          where status in (3, 4) and posted_at < $1 and (status = 4 or until < $1)
-         order by posted_at limit $2`,
+           and (posted_at, transaction_id) > ($2, $3)
+         order by posted_at, transaction_id limit $4`,
 }
 
-/** What should have gone on before `since`: waits for a code that has expired, or for the bank. */
+const BEFORE_ALL = { at: '-infinity', id: '00000000-0000-0000-0000-000000000000' }
+
+/**
+ * What should have gone on before `since`: waits for a code that has expired, or for the bank. In
+ * the order it was posted, behind `last`.
+ */
 export async function findOverdue(
   db: Queryable,
   since: Micros,
+  last: StoredTransaction | null,
   limit: number,
 ): Promise<readonly StoredTransaction[]> {
-  const values = [printTime(since), limit]
+  const start = last ? { at: printTime(last.postedAt), id: last.transactionId } : BEFORE_ALL
+  const values = [printTime(since), start.at, start.id, limit]
   return (await db.query<StoredTransaction>(findWaitingStatement, values)).rows
 }
 

@@ -1,29 +1,68 @@
 import { inTransaction } from '../db/tx.ts'
-import { addJobs } from '../queue/jobs.ts'
+import { addJobs, findLivingKeys } from '../queue/jobs.ts'
+import type { Job } from '../queue/jobs.ts'
 import { after, HOUR } from '../time.ts'
+import type { Micros } from '../time.ts'
+import { settlementKey } from './bank-transfer.ts'
 import { LOCK_TIMEOUT_MS } from './parts.ts'
 import type { PaymentParts } from './parts.ts'
 import { expiry, submission } from './pay.ts'
+import type { StoredTransaction } from './ride/passenger.ts'
 import { stateOf } from './rules/state.ts'
 import { findOverdue } from './store.ts'
 import { termsOf } from './rules/view.ts'
 
-/** Bounds one run; what is left is for the next. */
-const SWEPT_PER_RUN = 1_000
+/** Transactions that are looked at together. */
+const PAGE = 1_000
 
 /**
- * Gives every transaction that should have gone on an hour ago its job again. A job can be lost to
- * a restored back-up, or parked after its last attempt; money must not wait for ever because of it.
- * The jobs have keys and may run twice, so one that is still there is no harm.
+ * Gives every transaction that should have gone on an hour ago, and that no job is left for, its
+ * job again. One can be lost to a restored back-up, or parked after its last attempt; money must
+ * not wait for ever because of it. Jobs may run twice, so one too many is no harm.
  */
-export async function sweepWaiting(parts: PaymentParts): Promise<void> {
+export async function sweepWaiting(parts: PaymentParts, pageSize: number = PAGE): Promise<void> {
   const now = parts.clock.now()
-  const overdue = await findOverdue(parts.pool, after(now, -HOUR), SWEPT_PER_RUN)
-  const jobs = overdue.map((row) => {
-    const terms = termsOf(row)
-    return stateOf(row.status) === 'waits_for_code' ? expiry(terms, now) : submission(terms)
-  })
-  await inTransaction(parts.pool, async (tx) => await addJobs(tx, jobs), {
-    lockTimeoutMs: LOCK_TIMEOUT_MS,
-  })
+  let last: StoredTransaction | null = null
+  do {
+    const page: readonly StoredTransaction[] = await findOverdue(
+      parts.pool,
+      after(now, -HOUR),
+      last,
+      pageSize,
+    )
+    await addMissing(parts, page, now)
+    last = page.length === pageSize ? (page.at(-1) ?? null) : null
+  } while (last)
+}
+
+async function addMissing(
+  parts: PaymentParts,
+  page: readonly StoredTransaction[],
+  now: Micros,
+): Promise<void> {
+  const needs = page.map((row) => needOf(row, now))
+  const living = await findLivingKeys(
+    parts.pool,
+    needs.flatMap(({ keys }) => keys),
+  )
+  const missing = needs.filter(({ keys }) => !keys.some((key) => living.has(key)))
+  await inTransaction(
+    parts.pool,
+    async (tx) => {
+      await addJobs(
+        tx,
+        missing.map(({ job }) => job),
+      )
+    },
+    { lockTimeoutMs: LOCK_TIMEOUT_MS },
+  )
+}
+
+/** The job that takes a transaction on, and the keys of all that would do so. */
+function needOf(row: StoredTransaction, now: Micros): Readonly<{ job: Job; keys: string[] }> {
+  const terms = termsOf(row)
+  const waitsForCode = stateOf(row.status) === 'waits_for_code'
+  const job = waitsForCode ? expiry(terms, now) : submission(terms)
+  const asks = waitsForCode ? [] : [settlementKey(terms.transaction)]
+  return { job, keys: [job.when.key, ...asks].filter((key) => key !== undefined) }
 }

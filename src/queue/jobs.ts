@@ -71,6 +71,21 @@ export async function addJobs(tx: Queryable, jobs: readonly Job[]): Promise<void
   await insertJobs(tx, jobs)
 }
 
+const findKeysStatement = {
+  name: 'queue_find_keys',
+  text: `select key from graphile_worker.jobs
+         where key = any($1::text[]) and attempts < max_attempts`,
+}
+
+/** Those of the keys under which a job waits or runs. One that is parked does neither. */
+export async function findLivingKeys(
+  db: Queryable,
+  keys: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const { rows } = await db.query<{ key: string }>(findKeysStatement, [keys])
+  return new Set(rows.map(({ key }) => key))
+}
+
 /** For callers that send their own statements in one go, like the ledger's batch. */
 export const addJobsStatement = {
   name: 'queue_add_jobs',

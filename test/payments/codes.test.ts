@@ -175,6 +175,32 @@ test('the sweep finds what lost its job', async () => {
   assert.equal(ended.declineReason, 'verification_expired')
 })
 
+test('the sweep looks through all that wait, and leaves alone what still has its job', async () => {
+  const waiting = await Promise.all(Array.from({ length: 5 }, async () => await waitingPayment()))
+  const keys = waiting.map(({ id }) => `expire:${id}`)
+  const [kept, parked] = [keys[1], keys[3]]
+  // The queue goes by the database's clock: for it, all of them are a day away.
+  await world.pool.query(
+    `delete from graphile_worker._private_jobs where key = any($1) and key <> all($2)`,
+    [keys, [kept, parked]],
+  )
+  await world.pool.query(
+    `update graphile_worker._private_jobs set attempts = max_attempts where key = $1`,
+    [parked],
+  )
+  world.advance(DAY + 2n * HOUR)
+  const jobs = async () =>
+    await world.pool.query<{ key: string; revision: number; attempts: number }>(
+      `select key, revision, attempts from graphile_worker.jobs where key = any($1)`,
+      [keys],
+    )
+  await sweepWaiting(world.parts, 2)
+  const { rows } = await jobs()
+  assert.deepEqual(new Set(rows.map(({ key }) => key)), new Set(keys))
+  assert.equal(rows.find(({ key }) => key === kept)?.revision, 0)
+  assert.equal(rows.find(({ key }) => key === parked)?.attempts, 0)
+})
+
 test('who changes the e-mail address in a stolen session reads no payment code', async () => {
   const [alice, bob] = [await world.rich(60_000n), await world.person()]
   const { user: before } = await world.payments.ownUser(alice, { start: null, end: null })
