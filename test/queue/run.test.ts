@@ -252,8 +252,8 @@ test('jobs go on when two of them end while the database is away', async (t) => 
       if (running.size < 3) await until('all three run', () => running.size === 3)
       if (!away) proxy.shut()
       away = true
-      // One is still at it when the library meets what became of the others.
-      if (transactionId === 'long') await sleep(1_000)
+      // One is still at it when its runner is gone, with the connections on which it would tell.
+      if (transactionId === 'long') await sleep(4_000)
       ran.push(transactionId)
     },
     proxy.url,
@@ -266,6 +266,8 @@ test('jobs go on when two of them end while the database is away', async (t) => 
   proxy.open()
   await addJob(db.pool, 'settle-instruction', payload('after'), {})
   await until('the queue goes on', () => ran.includes('after'), 20_000)
+  await until('nothing is left', async () => (await waitingJobs()) === 0, 30_000)
+  assert.deepEqual(new Set(ran), new Set(['one', 'two', 'long', 'after']))
 })
 
 test('no job is lost when its answer is', async (t) => {
@@ -273,16 +275,18 @@ test('no job is lost when its answer is', async (t) => {
   t.after(async () => await proxy.close())
   let joined = 0
   // Somewhere in all that is said: in questions, in answers, and in between.
-  proxy.plan({ ...calm, bytes: () => (joined < 60 ? 600 + 97 * (joined += 1) : null) })
+  const upset = (): boolean => joined < 60
+  proxy.plan({ ...calm, bytes: () => (upset() ? 600 + 97 * (joined += 1) : null) })
   const ran = new Set<string>()
   start(async ({ transactionId }) => void ran.add(transactionId), proxy.url)
   let added = 0
-  while (proxy.faults() < 60) {
+  while (upset()) {
     await addJob(db.pool, 'settle-instruction', payload(String((added += 1))), {})
     await sleep(20)
   }
   await until('nothing is left', async () => (await waitingJobs()) === 0, 30_000)
   assert.equal(ran.size, added)
+  assert(proxy.faults() >= 15, `only ${proxy.faults()} connections were cut`)
 })
 
 test('jobs go on when the network fell silent', async (t) => {
