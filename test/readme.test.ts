@@ -27,8 +27,7 @@ test('README.md works as pasted', { timeout: 180_000 }, async (t) => {
     env: { ...home, PORT: '0', OPS_PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  // Not 'exit': npm ends before what it started does, which holds this pipe until it has.
-  const ended = once(service, 'close')
+  const ended = once(service, 'close') as Promise<[number | null]>
   t.after(async () => {
     service.kill('SIGTERM')
     service.stdout.resume()
@@ -59,7 +58,7 @@ test('README.md works as pasted', { timeout: 180_000 }, async (t) => {
   service.stdout.resume()
   const asked = performance.now()
   service.kill('SIGTERM')
-  await ended
+  assert.deepEqual(await ended, [0, null], 'npm passes the signal on, and hears of a clean end')
   assert(performance.now() - asked < STOP_WITHIN_MS, 'it stops within five seconds')
 })
 

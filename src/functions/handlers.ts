@@ -5,7 +5,7 @@ import { codeMessage } from '../payments/code.ts'
 import { expireVerification } from '../payments/confirm.ts'
 import { sendMicroEntries } from '../payments/link-bank.ts'
 import type { PaymentParts } from '../payments/parts.ts'
-import { sweepWaiting } from '../payments/sweep.ts'
+import { SWEPT_PER_PAGE, sweepWaiting } from '../payments/sweep.ts'
 import type { Handlers, Jobs } from '../queue/jobs.ts'
 
 export type FunctionParts = Readonly<{
@@ -26,7 +26,7 @@ export function createHandlers({ payments, deliver, audit }: FunctionParts): Han
       const message = await codeMessage(payments, payerId as UserId, transactionId as TransactionId)
       if (message) await deliver(message)
     },
-    'sweep-waiting': async () => await sweepWaiting(payments),
+    'sweep-waiting': async () => await sweepWaiting(payments, SWEPT_PER_PAGE),
     'submit-instruction': async ({ payerId, transactionId }) =>
       await submitInstruction(payments, payerId as UserId, transactionId as TransactionId),
     'settle-instruction': async ({ payerId, transactionId }) =>

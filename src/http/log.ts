@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import { LogController } from 'fastify'
-import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** What `farthing:http.answered` carries. `route` is the pattern, not the path. */
 export type AnsweredEvent = Readonly<{
@@ -17,16 +17,8 @@ const answered = channel('farthing:http.answered')
  * ids of people, so the route's pattern stands for them.
  */
 export function createLogController(): LogController {
-  const controller = new LogController()
+  const controller = new LogController({ requestIdLogLabel: 'requestId' })
   return Object.assign(controller, { incomingRequest: () => {}, requestCompleted: conclude })
-}
-
-/**
- * A logger for each request would put the id on its lines by itself, and is made for each of those
- * that write none. So they share one, and whoever writes a line says `requestId`.
- */
-export function sharedLog(log: FastifyBaseLogger): FastifyBaseLogger {
-  return log
 }
 
 function conclude(error: Error | null | undefined, request: FastifyRequest, reply: FastifyReply) {
@@ -37,7 +29,6 @@ function conclude(error: Error | null | undefined, request: FastifyRequest, repl
     milliseconds: Math.round(reply.elapsedTime * 1_000) / 1_000,
   }
   if (answered.hasSubscribers) answered.publish(event)
-  const line = { requestId: request.id, ...event }
-  if (error) reply.log.warn({ ...line, err: error }, 'answer cut off')
-  else reply.log.info(line, 'answered')
+  if (error) reply.log.warn({ ...event, err: error }, 'answer cut off')
+  else reply.log.info(event, 'answered')
 }

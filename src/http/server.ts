@@ -7,7 +7,7 @@ import { AppError } from '../errors.ts'
 import { countStray, gateFor } from './actor.ts'
 import type { Access } from './actor.ts'
 import { BODY_MAX_BYTES, registerBodies } from './body.ts'
-import { createLogController, sharedLog } from './log.ts'
+import { createLogController } from './log.ts'
 import { createMethods } from './methods.ts'
 import { registerDocument } from './openapi.ts'
 import type { HttpParts } from './parts.ts'
@@ -121,7 +121,6 @@ function registerRoutes(app: FastifyInstance, parts: HttpParts): void {
 function optionsFor(parts: HttpParts, quotas: Quotas | null): FastifyHttpOptions<Server> {
   return {
     loggerInstance: parts.log,
-    childLoggerFactory: sharedLog,
     logController: createLogController(),
     genReqId: requestIdOf,
     bodyLimit: BODY_MAX_BYTES,

@@ -320,7 +320,7 @@ const BEFORE_ALL = { at: '-infinity', id: '00000000-0000-0000-0000-000000000000'
 export async function findOverdue(
   db: Queryable,
   since: Micros,
-  last: StoredTransaction | null,
+  last: StoredTransaction | undefined,
   limit: number,
 ): Promise<readonly StoredTransaction[]> {
   const start = last ? { at: printTime(last.postedAt), id: last.transactionId } : BEFORE_ALL

@@ -74,7 +74,7 @@ export async function addJobs(tx: Queryable, jobs: readonly Job[]): Promise<void
 const findKeysStatement = {
   name: 'queue_find_keys',
   text: `select key from graphile_worker.jobs
-         where key = any($1::text[]) and attempts < max_attempts`,
+         where key = any($1::text[]) and (attempts < max_attempts or locked_at is not null)`,
 }
 
 /** Those of the keys under which a job waits or runs. One that is parked does neither. */

@@ -2,8 +2,9 @@ import { channel } from 'node:diagnostics_channel'
 import { EventEmitter, once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { run, type Runner, type RunnerOptions, type WorkerEvents } from 'graphile-worker'
-import { Pool, type PoolClient } from 'pg'
+import type { Pool } from 'pg'
 import { within } from '../time.ts'
+import { openConnections } from './connections.ts'
 import type { Handlers, JobName, Jobs } from './jobs.ts'
 import { attemptsOf } from './jobs.ts'
 import { openLease } from './lease.ts'
@@ -24,15 +25,15 @@ const jobChannel = channel('farthing:queue.job')
 const POLL_MS = 1_000
 const RESTART_FIRST_MS = 200
 const RESTART_LONGEST_MS = 5_000
+/** A runner that lived for so long has not failed to start. */
+const STEADY_MS = 2 * RESTART_LONGEST_MS
 /** Jobs that still run when a runner ends have this long to finish; then they are anybody's. */
 const DRAIN_MS = 2_500
 /** A stop does not wait for a runner that is only being started. */
 const STOP_MS = DRAIN_MS + 1_000
 /** Beside one connection for each job: one to listen, one to spare. */
 const SPARE_CONNECTIONS = 2
-const CONNECT_TIMEOUT_MS = 5_000
-const ANSWER_TIMEOUT_MS = 5_000
-const GOODBYE_MS = 500
+const ERROR_TEXT_MAX = 1_000
 
 /** Once an hour, and every day at 03:17 and 03:47 UTC. */
 const crontab = `
@@ -59,12 +60,15 @@ export function runJobs(options: RunJobsOptions): JobRunner {
   const stopping = new AbortController()
 
   async function keepRunning(): Promise<void> {
-    for (let failures = 0; !stopping.signal.aborted; failures += 1) {
+    let failures = 0
+    while (!stopping.signal.aborted) {
+      const began = performance.now()
       try {
-        await runUntilTrouble(options, stopping.signal, () => (failures = 0))
+        await runUntilTrouble(options, stopping.signal)
       } catch (error) {
         queueLogger.error(`The queue stopped, and starts again: ${String(error)}`)
       }
+      failures = performance.now() - began > STEADY_MS ? 0 : failures + 1
       await pause(Math.min(RESTART_FIRST_MS * 2 ** failures, RESTART_LONGEST_MS), stopping.signal)
     }
   }
@@ -85,21 +89,18 @@ export function runJobs(options: RunJobsOptions): JobRunner {
  *
  * @throws What the trouble was. It has none when `stopping` ends it.
  */
-async function runUntilTrouble(
-  options: RunJobsOptions,
-  stopping: AbortSignal,
-  onStarted: () => void,
-): Promise<void> {
+async function runUntilTrouble(options: RunJobsOptions, stopping: AbortSignal): Promise<void> {
   const trouble = new AbortController()
   const end = (error: unknown): void => trouble.abort(error)
+  const either = AbortSignal.any([stopping, trouble.signal])
   const lease = await openLease(options.databaseUrl, end)
-  const connections = openConnections(options)
+  const most = options.concurrency + SPARE_CONNECTIONS
+  const connections = openConnections(options.databaseUrl, most)
   let runner: Runner | null = null
   try {
+    if (either.aborted) return
     runner = await run(runnerOptions(options, connections.pool, lease.hold, end))
     runner.promise.then(() => end(new Error('the runner ended by itself')), end)
-    onStarted()
-    const either = AbortSignal.any([stopping, trouble.signal])
     if (!either.aborted) await once(either, 'abort')
   } finally {
     await within(DRAIN_MS, drain(runner))
@@ -146,7 +147,20 @@ function taskList(handlers: Handlers) {
 /** Payloads were typed when they were added, and come back as they were stored. */
 function taskFor(handlers: Handlers, name: JobName) {
   const handler = handlers[name] as (payload: Jobs[JobName]) => Promise<void>
-  return async (payload: unknown) => await handler(payload as Jobs[JobName])
+  return async (payload: unknown) => {
+    try {
+      await handler(payload as Jobs[JobName])
+    } catch (error) {
+      throw storable(error)
+    }
+  }
+}
+
+/** PostgreSQL keeps what went wrong, and takes neither NUL nor half a surrogate pair. */
+function storable(error: unknown): unknown {
+  const text = error instanceof Error ? error.message : String(error)
+  const kept = text.slice(0, ERROR_TEXT_MAX).replaceAll('\0', ' ').toWellFormed()
+  return kept === text ? error : new Error(kept, { cause: error })
 }
 
 type AttemptedJob = Readonly<{ id: string; task_identifier: string; attempts: number }>
@@ -156,63 +170,12 @@ function publish(outcome: JobOutcome['outcome'], job: AttemptedJob, error: unkno
   jobChannel.publish({ name, jobId: id, attempt, outcome, error } satisfies JobOutcome)
 }
 
-type Connections = Readonly<{
-  pool: Pool
-  /** Says goodbye to the database for half a second at most. */
-  close: () => Promise<void>
-}>
-
-function openConnections({ databaseUrl, concurrency }: RunJobsOptions): Connections {
-  const pool = new Pool({
-    connectionString: databaseUrl,
-    application_name: 'farthing queue',
-    max: concurrency + SPARE_CONNECTIONS,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: ANSWER_TIMEOUT_MS,
-    keepAlive: true,
-  })
-  const open = new Set<PoolClient>()
-  pool.on('error', (error) => queueLogger.warn(`An idle connection broke: ${error.message}`))
-  pool.on('connect', (client) => {
-    open.add(client)
-    client.on('error', (error) => queueLogger.warn(`A connection broke: ${error.message}`))
-    client.once('end', () => open.delete(client))
-  })
-  return {
-    pool: withPlainErrors(pool),
-    close: async () => {
-      await within(GOODBYE_MS, pool.end())
-      for (const client of open) client.connection.stream.destroy()
-    },
-  }
-}
-
 /**
- * For some error codes of a lost database the library waits up to two minutes, and cannot be
- * stopped meanwhile. Errors without a code it meets by asking again after the poll interval.
+ * Takes no new job, and waits for those that run, also when the runner has begun to end by itself.
+ * What goes wrong with it, the library tells its logger.
  */
-function withPlainErrors(pool: Pool): Pool {
-  type Done = Parameters<Parameters<Pool['connect']>[0]>
-  const connect = pool.connect.bind(pool)
-  const plainConnect = (callback?: (...done: Done) => void) => {
-    if (!callback) return connect().catch((error: unknown) => Promise.reject(plain(error)))
-    connect((error, client, release) => callback(error && plain(error), client, release))
-    return undefined
-  }
-  return Object.assign(pool, { connect: plainConnect })
-}
-
-function plain(error: unknown): Error {
-  return new Error(error instanceof Error ? error.message : String(error))
-}
-
-/** Takes no new job, and waits for those that run. */
 async function drain(runner: Runner | null): Promise<void> {
-  try {
-    await runner?.stop()
-  } catch (error) {
-    queueLogger.warn(`The queue did not stop cleanly: ${String(error)}`)
-  }
+  await Promise.allSettled([runner?.stop(), runner?.promise])
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

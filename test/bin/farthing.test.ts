@@ -89,6 +89,12 @@ test('start prints the address and two demo users with money, and stops in time'
   assert((await stopped(running.child, running.exited)) < 5_000)
 })
 
+test('a data directory that cannot be made is refused in one sentence', async () => {
+  const refused = farthing('start', { DATA_DIR: '/dev/null/farthing' })
+  assert.deepEqual(await refused.exited, [1, null])
+  assert.match(refused.output(), /^The data directory .* cannot be made or used \(ENOTDIR\)\..*\n$/)
+})
+
 test('a demo user signs in with the password that is printed', async () => {
   const running = farthing('start')
   await untilPrinted(running, seeded)

@@ -157,12 +157,13 @@ function chooseMove(caller: Caller, callers: readonly Caller[], random: Random):
   return { caller, key, kind: 'payment', cents, payee: random.chance(0.03) ? nobody : payee }
 }
 
-/** Every transfer has come to its end. Jobs that failed meanwhile are due now, not in an hour. */
+/** Every transfer has come to its end. Jobs that failed meanwhile are due soon, not in an hour. */
 async function untilSettled(books: Pool): Promise<void> {
   try {
     await until('bank transfers have come to their end', async () => {
       await books.query(
-        'update graphile_worker._private_jobs set run_at = now() where attempts > 0 and run_at > now()',
+        `update graphile_worker._private_jobs set run_at = now() + interval '1 second'
+         where attempts > 0 and run_at > now() + interval '2 seconds'`,
       )
       const { rows } = await books.query<{ n: number }>(
         'select count(*)::int as n from transaction where status = 4',

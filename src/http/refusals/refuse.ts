@@ -19,11 +19,11 @@ export function refuse(error: unknown, request: FastifyRequest, reply: FastifyRe
 }
 
 /** A bug comes with its stack; a part that is away, with what it said. */
-function logOnce(error: unknown, { id, log, routeOptions }: FastifyRequest): void {
+function logOnce(error: unknown, request: FastifyRequest): void {
   if (error instanceof AppError) {
-    log.warn({ requestId: id, code: error.code, cause: error.cause }, 'could not answer')
+    request.log.warn({ code: error.code, cause: error.cause }, 'could not answer')
   } else {
-    log.error({ requestId: id, err: error, route: routeOptions.url }, 'a bug')
+    request.log.error({ err: error, route: request.routeOptions.url }, 'a bug')
   }
 }
 

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
 /**
- * What befalls one COMMIT on its way to the database:
+ * What befalls one COMMIT, or another statement, on its way to the database:
  * - `cut-before`: it never arrives, and both ends see the connection close.
  * - `cut-behind`: it is sent on, and the connection closes at once: nobody can say.
  * - `cut-after`: the database has answered, and the connection closes in place of the answer.
@@ -14,23 +14,24 @@ export const stalls = ['stall-before', 'stall-after'] as const
 export type Fault = (typeof cuts)[number] | (typeof stalls)[number]
 
 export type Plan = Readonly<{
-  /** Asked for each COMMIT that comes by. */
+  /** Asked for each COMMIT that comes by, or whatever statement is named here. */
   commit: () => Fault | null
+  statement?: RegExp
   /** Asked for each new connection: after how many bytes, in both directions, it is cut. */
   bytes: () => number | null
 }>
 
 export const calm: Plan = { commit: () => null, bytes: () => null }
 
-/** A plan for the next COMMIT only. */
-export function nextCommit(fault: Fault): Plan {
+/** A plan for the next COMMIT only, or the next statement that begins so. */
+export function nextCommit(fault: Fault, statement = /^commit\b/i): Plan {
   let pending: Fault | null = fault
   const commit = (): Fault | null => {
     const now = pending
     pending = null
     return now
   }
-  return { ...calm, commit }
+  return { ...calm, commit, statement }
 }
 
 export type Proxy = Readonly<{
@@ -69,6 +70,7 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
     }
     const link = join(client, target, {
       bytes: plan.bytes(),
+      isCommit: (text) => (plan.statement ?? /^commit\b/i).test(text),
       onCommit: () => plan.commit(),
       onFault: () => {
         faults += 1
@@ -125,6 +127,7 @@ type Link = Readonly<{
 
 type LinkParts = Readonly<{
   bytes: number | null
+  isCommit: (text: string) => boolean
   onCommit: () => Fault | null
   onFault: () => void
   onEnd: () => void
@@ -181,7 +184,7 @@ function join(client: Socket, target: URL, parts: LinkParts): Link {
 
   client.on('data', (chunk: Buffer) => {
     for (const frame of split(chunk)) {
-      if (isCommit(frame)) sendCommit(frame)
+      if (isQuery(frame) && parts.isCommit(frame.toString('latin1', HEADER))) sendCommit(frame)
       else send(database, frame)
     }
   })
@@ -246,8 +249,8 @@ const QUERY = 'Q'.charCodeAt(0)
 const COMMAND_COMPLETE = 'C'.charCodeAt(0)
 const HEADER = 5
 
-function isCommit(frame: Buffer): boolean {
-  return frame[0] === QUERY && /^commit\b/i.test(frame.toString('latin1', HEADER))
+function isQuery(frame: Buffer): boolean {
+  return frame[0] === QUERY
 }
 
 /** Writes that were sent along with COMMIT are answered before it, often in one packet with it. */
