@@ -34,33 +34,55 @@ export type Connections = Readonly<{
 export function openConnections(databaseUrl: string, max: number): Connections {
   const pool = new Pool({ ...clientConfig(databaseUrl, 'farthing queue'), max })
   const open = new Set<PoolClient>()
+  let closed = false
   pool.on('error', (error) => queueLogger.warn(`An idle connection broke: ${error.message}`))
   pool.on('connect', (client) => {
     open.add(client)
     client.on('error', (error) => queueLogger.warn(`A connection broke: ${error.message}`))
     client.once('end', () => open.delete(client))
   })
-  return { pool: tamed(pool), close: async () => await close(pool.end(), open) }
+  return {
+    pool: tamed(pool, () => closed),
+    close: async () => {
+      closed = true
+      await close(pool.end(), open)
+    },
+  }
 }
 
 /**
- * Keeps two habits of the library from doing harm. For some error codes of a lost database it waits
- * up to two minutes, and cannot be stopped meanwhile; after errors without a code it asks again at
- * the next poll. And when it ends before LISTEN is answered, it gives its connection back twice,
- * which the pool answers with an error that nobody hears, and that ends the process.
+ * Keeps three habits of the libraries from doing harm. For some error codes of a lost database the
+ * queue waits up to two minutes, and cannot be stopped meanwhile; after errors without a code it
+ * asks again at the next poll. When it ends before LISTEN is answered, it gives its connection back
+ * twice, which the pool answers with an error that nobody hears, and that ends the process. And the
+ * pool hands out a connection that comes when it is closed: a job would be asked for on it.
  */
-function tamed(pool: Pool): Pool {
+function tamed(pool: Pool, isClosed: () => boolean): Pool {
   type Done = Parameters<Parameters<Pool['connect']>[0]>
   const connect = pool.connect.bind(pool)
+
+  async function lend(): Promise<PoolClient> {
+    const client = await connect().catch((error: unknown) => Promise.reject(plain(error)))
+    if (!isClosed()) return client
+    client.release(true)
+    throw cameTooLate()
+  }
+
   const tamedConnect = (callback?: (...done: Done) => void) => {
-    if (!callback) return connect().catch((error: unknown) => Promise.reject(plain(error)))
+    if (!callback) return lend()
     connect((error, client, release) => {
-      if (error) callback(plain(error), client, release)
-      else callback(error, client, once(release))
+      if (error) return callback(plain(error), client, release)
+      if (!isClosed()) return callback(error, client, once(release))
+      release(true)
+      return callback(cameTooLate(), undefined, () => undefined)
     })
     return undefined
   }
   return Object.assign(pool, { connect: tamedConnect })
+}
+
+function cameTooLate(): Error {
+  return new Error('a connection came when the pool was closed')
 }
 
 function plain(error: unknown): Error {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
+import { isLockTimeout } from '../db/errors.ts'
 import { clientConfig, close } from './connections.ts'
 
 /** The first half of the advisory locks' names; the second is a hash of the runner's name. */
@@ -7,12 +8,16 @@ const LOCK_SPACE = 463_719_640
 /** A runner takes its lock right after it is born; until then its jobs look like orphans. */
 const GRACE = '3 seconds'
 const SWEEP_MS = 2_000
-/** The server ends a session that says nothing: one whose network is gone is still open there. */
-const SILENCE = '10s'
+/**
+ * The server ends a session that says nothing: one whose network is gone is still open there. No
+ * statement waits for long, so that the lock is taken, and given up, within the grace.
+ */
+const settings = `
+  set idle_session_timeout = '10s'; set statement_timeout = '5s'; set lock_timeout = '1s'`
 
 export type Lease = Readonly<{
-  /** From now on the jobs of this runner are left alone. */
-  hold(runner: string): void
+  /** From the answer on the jobs of this runner are left alone. One that fails is `onLost`. */
+  hold(runner: string): Promise<void>
   /** Waits for half a second at most. The runner's jobs are anybody's then. */
   release(): Promise<void>
 }>
@@ -38,7 +43,7 @@ export async function openLease(
   await client.connect()
 
   async function keepFreeing(): Promise<void> {
-    await client.query(`set idle_session_timeout = '${SILENCE}'`)
+    await client.query(settings)
     while (!released.signal.aborted) {
       await freeOrphans(client, held)
       await sleep(SWEEP_MS, undefined, { signal: released.signal })
@@ -49,9 +54,13 @@ export async function openLease(
   })
 
   return {
-    hold: (runner) => {
+    hold: async (runner) => {
       held = runner
-      client.query('select pg_advisory_lock($1, hashtext($2))', [LOCK_SPACE, runner]).catch(onLost)
+      try {
+        await client.query('select pg_advisory_lock($1, hashtext($2))', [LOCK_SPACE, runner])
+      } catch (error) {
+        onLost(error)
+      }
     },
     release: async () => {
       released.abort()
@@ -60,16 +69,21 @@ export async function openLease(
   }
 }
 
+/** Jobs whose rows somebody else has locked are left for the next time. */
 async function freeOrphans(client: Client, own: string | null): Promise<void> {
-  await client.query(
-    `with holder as materialized (
-       select distinct locked_by as name from graphile_worker.jobs
-       where locked_at < now() - interval '${GRACE}' and locked_by is distinct from $2
-     ), dead as materialized (
-       select name from holder where pg_try_advisory_xact_lock($1, hashtext(name))
-     )
-     select graphile_worker.force_unlock_workers(array(select name from dead))
-     where exists (select from dead)`,
-    [LOCK_SPACE, own],
-  )
+  try {
+    await client.query(
+      `with holder as materialized (
+         select distinct locked_by as name from graphile_worker.jobs
+         where locked_at < now() - interval '${GRACE}' and locked_by is distinct from $2
+       ), dead as materialized (
+         select name from holder where pg_try_advisory_xact_lock($1, hashtext(name))
+       )
+       select graphile_worker.force_unlock_workers(array(select name from dead))
+       where exists (select from dead)`,
+      [LOCK_SPACE, own],
+    )
+  } catch (error) {
+    if (!isLockTimeout(error)) throw error
+  }
 }

@@ -25,8 +25,8 @@ const jobChannel = channel('farthing:queue.job')
 const POLL_MS = 1_000
 const RESTART_FIRST_MS = 200
 const RESTART_LONGEST_MS = 5_000
-/** A runner that lived for so long has not failed to start. */
-const STEADY_MS = 2 * RESTART_LONGEST_MS
+/** A runner that ran for so long has not failed to start: longer than any answer is waited for. */
+const STEADY_MS = 30_000
 /** Jobs that still run when a runner ends have this long to finish; then they are anybody's. */
 const DRAIN_MS = 2_500
 /** A stop does not wait for a runner that is only being started. */
@@ -35,11 +35,11 @@ const STOP_MS = DRAIN_MS + 1_000
 const SPARE_CONNECTIONS = 2
 const ERROR_TEXT_MAX = 1_000
 
-/** Once an hour, and every day at 03:17 and 03:47 UTC. */
+/** Once an hour, and every day at 03:17 and 03:47 UTC; up to two hours late, but not left out. */
 const crontab = `
-23 * * * * sweep-waiting ?max=${attemptsOf['sweep-waiting']}
-17 3 * * * audit ?max=${attemptsOf.audit}
-47 3 * * * erase-old-numbers ?max=${attemptsOf['erase-old-numbers']}`
+23 * * * * sweep-waiting ?fill=2h&max=${attemptsOf['sweep-waiting']}
+17 3 * * * audit ?fill=2h&max=${attemptsOf.audit}
+47 3 * * * erase-old-numbers ?fill=2h&max=${attemptsOf['erase-old-numbers']}`
 
 export type RunJobsOptions = Readonly<{
   databaseUrl: string
@@ -62,13 +62,14 @@ export function runJobs(options: RunJobsOptions): JobRunner {
   async function keepRunning(): Promise<void> {
     let failures = 0
     while (!stopping.signal.aborted) {
-      const began = performance.now()
+      let started = Number.POSITIVE_INFINITY
       try {
-        await runUntilTrouble(options, stopping.signal)
+        await runUntilTrouble(options, stopping.signal, () => (started = performance.now()))
       } catch (error) {
+        if (stopping.signal.aborted) return
         queueLogger.error(`The queue stopped, and starts again: ${String(error)}`)
       }
-      failures = performance.now() - began > STEADY_MS ? 0 : failures + 1
+      failures = performance.now() - started > STEADY_MS ? 0 : failures + 1
       await pause(Math.min(RESTART_FIRST_MS * 2 ** failures, RESTART_LONGEST_MS), stopping.signal)
     }
   }
@@ -89,7 +90,11 @@ export function runJobs(options: RunJobsOptions): JobRunner {
  *
  * @throws What the trouble was. It has none when `stopping` ends it.
  */
-async function runUntilTrouble(options: RunJobsOptions, stopping: AbortSignal): Promise<void> {
+async function runUntilTrouble(
+  options: RunJobsOptions,
+  stopping: AbortSignal,
+  onStarted: () => void,
+): Promise<void> {
   const trouble = new AbortController()
   const end = (error: unknown): void => trouble.abort(error)
   const either = AbortSignal.any([stopping, trouble.signal])
@@ -101,6 +106,7 @@ async function runUntilTrouble(options: RunJobsOptions, stopping: AbortSignal): 
     if (either.aborted) return
     runner = await run(runnerOptions(options, connections.pool, lease.hold, end))
     runner.promise.then(() => end(new Error('the runner ended by itself')), end)
+    onStarted()
     if (!either.aborted) await once(either, 'abort')
   } finally {
     await within(DRAIN_MS, drain(runner))
@@ -112,11 +118,14 @@ async function runUntilTrouble(options: RunJobsOptions, stopping: AbortSignal): 
 function runnerOptions(
   { handlers, concurrency }: RunJobsOptions,
   pgPool: Pool,
-  onName: (runner: string) => void,
+  hold: (runner: string) => Promise<void>,
   onTrouble: (error: unknown) => void,
 ): RunnerOptions {
   const events: WorkerEvents = new EventEmitter()
-  events.on('pool:create', ({ workerPool }) => onName(workerPool.id))
+  let held: Promise<void> | null = null
+  events.on('pool:create', ({ workerPool }) => {
+    held = hold(workerPool.id)
+  })
   events.on('worker:getJob:error', ({ error }) => onTrouble(error))
   events.on('pool:fatalError', ({ error }) => onTrouble(error))
   events.on('pool:gracefulShutdown', ({ message }) => onTrouble(new Error(message)))
@@ -135,8 +144,19 @@ function runnerOptions(
     taskList: taskList(handlers),
     // Without these two, the library does not wait for its note of how a job ended, and a database
     // that is away at that moment ends our process with an unhandled rejection.
-    preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
+    preset: {
+      worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 },
+      plugins: [firstAskAfter(async () => await held)],
+    },
   }
+}
+
+/** No job is asked for before the runner's lock is held, nor when it was stopped meanwhile. */
+function firstAskAfter(held: () => Promise<unknown>): GraphileConfig.Plugin {
+  const startWorker = async (): Promise<void> => {
+    await held()
+  }
+  return { name: 'farthing-lease', version: '1.0.0', worker: { hooks: { startWorker } } }
 }
 
 function taskList(handlers: Handlers) {

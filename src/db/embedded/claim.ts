@@ -27,8 +27,22 @@ type Owner = Readonly<{ pid: number; born: string; released: boolean }>
  * @throws DirectoryInUse, and StartRefused when the directory can neither be used nor made.
  */
 export async function claimDirectory(dir: string): Promise<Claim> {
+  try {
+    return await claim(dir)
+  } catch (error) {
+    if (error instanceof StartRefused) throw error
+    const why = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    throw new StartRefused(
+      `The data directory ${dir} cannot be made or used (${why}). ` +
+        'Set DATA_DIR to a directory that this user may write to.',
+      { cause: error },
+    )
+  }
+}
+
+async function claim(dir: string): Promise<Claim> {
   const claims = join(dir, 'claims')
-  await makeDirectory(dir, claims)
+  await mkdir(claims, { recursive: true })
   const owner: Owner = { pid: process.pid, born: await bornAt(process.pid), released: false }
   for (let round = 0; round < ROUNDS; round += 1) {
     const highest = await highestClaim(claims)
@@ -44,19 +58,6 @@ export async function claimDirectory(dir: string): Promise<Claim> {
     return { release: async () => await replaceClaim(claims, mine, { ...owner, released: true }) }
   }
   throw new DirectoryInUse(`Too many processes want ${dir} at once. Start only one, and try again.`)
-}
-
-async function makeDirectory(dir: string, claims: string): Promise<void> {
-  try {
-    await mkdir(claims, { recursive: true })
-  } catch (error) {
-    const why = error instanceof Error && 'code' in error ? String(error.code) : String(error)
-    throw new StartRefused(
-      `The data directory ${dir} cannot be made or used (${why}). ` +
-        'Set DATA_DIR to a directory that this user may write to.',
-      { cause: error },
-    )
-  }
 }
 
 function inUseBy(dir: string, pid: number): DirectoryInUse {

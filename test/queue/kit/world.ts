@@ -1,0 +1,64 @@
+import type { Pool } from '../../../src/db/pool.ts'
+import type { Handlers, Jobs } from '../../../src/queue/jobs.ts'
+import { runJobs } from '../../../src/queue/run.ts'
+import type { JobRunner } from '../../../src/queue/run.ts'
+import { freshDatabase } from '../../kit/database.ts'
+
+type Settle = Jobs['settle-instruction']
+
+/** A queue on a database of its own, and the runners that were started on it. */
+export type QueueWorld = Readonly<{
+  url: string
+  pool: Pool
+  /** @param databaseUrl Another way to the same database; by default the straight one. */
+  start: (
+    settle: (payload: Settle) => Promise<void>,
+    databaseUrl?: string,
+    concurrency?: number,
+  ) => JobRunner
+  waitingJobs: () => Promise<number>
+  lockedJobs: () => Promise<number>
+  /** Stops all runners, and forgets all jobs. */
+  clear: () => Promise<void>
+  end: () => Promise<void>
+}>
+
+export const payload = (transactionId: string): Settle => ({ payerId: 'p', transactionId })
+
+const nothing = async (): Promise<void> => undefined
+
+const idle: Handlers = {
+  'send-message': nothing,
+  'send-payment-code': nothing,
+  'sweep-waiting': nothing,
+  'submit-instruction': nothing,
+  'settle-instruction': nothing,
+  'expire-verification': nothing,
+  'send-micro-entries': nothing,
+  audit: nothing,
+  'erase-old-numbers': nothing,
+}
+
+export async function startQueueWorld(): Promise<QueueWorld> {
+  const db = await freshDatabase()
+  const runners: JobRunner[] = []
+  const count = async (where: string): Promise<number> =>
+    (await db.pool.query(`select from graphile_worker.jobs where ${where}`)).rowCount ?? 0
+  return {
+    url: db.url,
+    pool: db.pool,
+    start: (settle, databaseUrl = db.url, concurrency = 2) => {
+      const handlers = { ...idle, 'settle-instruction': settle }
+      const runner = runJobs({ databaseUrl, handlers, concurrency })
+      runners.push(runner)
+      return runner
+    },
+    waitingJobs: async () => await count('true'),
+    lockedJobs: async () => await count('locked_at is not null'),
+    clear: async () => {
+      for (const runner of runners.splice(0)) await runner.stop()
+      await db.pool.query('delete from graphile_worker._private_jobs')
+    },
+    end: async () => await db.drop(),
+  }
+}
