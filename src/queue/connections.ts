@@ -13,6 +13,7 @@ export function clientConfig(databaseUrl: string, name: string): ClientConfig {
     application_name: name,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: ANSWER_TIMEOUT_MS,
+    keepAlive: true,
   }
 }
 

@@ -103,10 +103,11 @@ async function runUntilTrouble(
   const connections = openConnections(options.databaseUrl, most)
   let runner: Runner | null = null
   try {
-    if (either.aborted) return
-    runner = await run(runnerOptions(options, connections.pool, lease.hold, end))
-    runner.promise.then(() => end(new Error('the runner ended by itself')), end)
-    onStarted()
+    if (!either.aborted) {
+      runner = await run(runnerOptions(options, connections.pool, lease.hold, end))
+      runner.promise.then(() => end(new Error('the runner ended by itself')), end)
+      onStarted()
+    }
     if (!either.aborted) await once(either, 'abort')
   } finally {
     await within(DRAIN_MS, drain(runner))

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { AppError } from '../../src/errors.ts'
 import type { ErrorCode } from '../../src/errors.ts'
-import type { BankAccountId, UserId } from '../../src/ids/ids.ts'
+import type { BankAccountId, TransactionId, UserId } from '../../src/ids/ids.ts'
 import { money } from '../../src/money.ts'
+import { settleInstruction, submitInstruction } from '../../src/payments/bank-transfer.ts'
 import { expireVerification } from '../../src/payments/confirm.ts'
 import { setFrozen } from '../../src/payments/freeze.ts'
 import type { Party } from '../../src/payments/rules/views.ts'
+import { RailMisuse } from '../../src/rails/rail.ts'
 import { DAY, HOUR } from '../../src/time.ts'
 import { startWorld } from '../kit/world.ts'
 import type { World } from '../kit/world.ts'
@@ -203,6 +205,42 @@ test('a cash-out that the bank sends back returns to the wallet once', async () 
   assert.equal(ended.finality.state, 'returned')
   assert.equal((await walletOf(alice)).balance, 1_000n)
 })
+
+test('jobs of one transfer that run beside each other move its money once', async () => {
+  const alice = await world.rich(1_000n)
+  const [good, bad] = [await world.bank(alice), await world.bank(alice, '9000000003')]
+  const ways = [
+    [ofBank(good), ofUser(alice)],
+    [ofUser(alice), ofBank(good)],
+    [ofUser(alice), ofBank(bad)],
+  ] as const
+  const begun = await Promise.all(
+    ways.map(async ([from, to], index) => {
+      return (await move(alice, from, to, 100n + BigInt(index))).value.transactionId
+    }),
+  )
+  // Beside those that the queue runs meanwhile.
+  const beside = async (id: TransactionId) =>
+    await Promise.all(
+      Array.from({ length: 8 }, async (_, index) => {
+        if (index % 2 === 0) await submitInstruction(world.parts, alice, id)
+        else await settleInstruction(world.parts, alice, id).catch(onlyUnknown)
+      }),
+    )
+  await world.until(async () => {
+    await Promise.all(begun.map(beside))
+    const found = begun.map(async (id) => await world.payments.findTransaction(alice, id))
+    return (await Promise.all(found)).every(({ status }) => status !== 'waiting_for_verification')
+  })
+  await Promise.all(begun.map(beside))
+  assert.equal((await walletOf(alice)).balance, 1_000n + 100n - 101n)
+  await world.assertBooks()
+})
+
+/** The bank may be asked before it was told: the job fails, and runs again. */
+function onlyUnknown(error: unknown): void {
+  if (!(error instanceof RailMisuse && error.reason === 'instruction_unknown')) throw error
+}
 
 test('a payment out of a bank account reaches the other user when the bank has paid', async () => {
   const [alice, bob] = [await world.person(), await world.person()]
