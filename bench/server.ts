@@ -4,12 +4,13 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { readTokenKeys } from '../src/auth/keys.ts'
+import { readTokenKeys } from '../src/token-keys.ts'
 import { createIssuer } from '../src/auth/tokens.ts'
 import { readConfig } from '../src/config.ts'
 import { newId, printId } from '../src/ids/ids.ts'
 import type { UserId } from '../src/ids/ids.ts'
 import { loadKeys } from '../src/keys.ts'
+import { customerScopes } from '../src/scopes.ts'
 import { systemClock } from '../src/time.ts'
 import type { Customer } from './load/clients.ts'
 
@@ -58,7 +59,15 @@ export async function startServer(world: Readonly<{ url: string; dir: string }>)
     signIn: async (users) =>
       await Promise.all(
         users.map(async (userId) => {
-          const { accessToken } = await issueToken({ userId, sessionId: newId('sess') })
+          const { accessToken } = await issueToken({
+            userId,
+            sessionId: newId('sess'),
+            clientId: 'bench',
+            scopes: customerScopes,
+            authenticatedAt: systemClock.now(),
+            methods: ['pwd'],
+            roles: [],
+          })
           return { id: printId('user', userId), token: accessToken }
         }),
       ),

@@ -1,6 +1,8 @@
 import { resolve } from 'node:path'
 import { StartRefused } from './errors.ts'
-import { MONEY_MAX, type Money, money } from './money.ts'
+import { type AuthConfig, readAuth, unfitAuth } from './auth-config.ts'
+import type { Money } from './money.ts'
+import { createReader, type Environment, type Reader } from './settings.ts'
 
 type Tiered = Readonly<{ unverified: Money; verified: Money }>
 
@@ -12,7 +14,7 @@ export type Config = Readonly<{
   port: number
   /** Where operators look, on the same host. */
   opsPort: number
-  /** How the outside reaches the API: issuer and audience of access tokens. */
+  /** How the outside reaches the API: the audience of access tokens. */
   publicUrl: string
   /** Absolute. */
   dataDir: string
@@ -28,6 +30,9 @@ export type Config = Readonly<{
   /** Where keys come from: a file, the text itself, or in development null for generated ones. */
   keys: Readonly<{ file: string } | { json: string }> | null
   tokenTtlSeconds: number
+  auth: AuthConfig
+  /** From here on, a payment asks for a factor that was shown lately. */
+  stepUpThreshold: Money
   argon2: Readonly<{ memoryKiB: number; passes: number; parallelism: number }>
   /** Requests per caller are bounded. */
   rateLimits: boolean
@@ -40,8 +45,6 @@ export type Config = Readonly<{
   smtpUrl: string | null
   mailFrom: string
 }>
-
-export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * Variables of ours with a name that a slip of the pen could miss: others like them are refused.
@@ -84,6 +87,8 @@ export function readConfig(environment: Environment): Config {
     jobConcurrency: read.integer('JOB_CONCURRENCY', { from: 1, to: 64, unset: 4 }),
     keys: readKeySource(read, problems),
     tokenTtlSeconds: read.integer('TOKEN_TTL_SECONDS', { from: 30, to: 3_600, unset: 300 }),
+    auth: readAuth(read, problems),
+    stepUpThreshold: read.cents('STEP_UP_CENTS', 100_000n),
     argon2: readArgon2(read),
     rateLimits: read.choice('RATE_LIMITS', ['on', 'off'], 'on') === 'on',
     limits: readLimits(read),
@@ -93,65 +98,13 @@ export function readConfig(environment: Environment): Config {
     smtpUrl: read.url('SMTP_URL', ['smtp:', 'smtps:']),
     mailFrom: read.text('MAIL_FROM') ?? 'Farthing <no-reply@localhost>',
   })
-  if (config.port > 0 && config.port === config.opsPort) {
-    problems.push(`PORT and OPS_PORT are both ${config.port}: they need one each`)
-  }
+  problems.push(...sharedPorts(config))
   if (production) problems.push(...unfitForProduction(config))
   problems.push(...strangers(environment))
   if (problems.length > 0) {
     throw new StartRefused(`The configuration is not right: ${problems.join('; ')}.`)
   }
   return config
-}
-
-type Reader = ReturnType<typeof createReader>
-type Range = Readonly<{ from: number; to: number; unset: number }>
-
-/** Reads single variables. What is wrong with one is noted, and reading goes on. */
-function createReader(environment: Environment, problems: string[]) {
-  const text = (name: string): string | null => environment[name]?.trim() || null
-
-  const digits = (name: string): bigint | null => {
-    const value = text(name)
-    if (value === null) return null
-    if (/^\d{1,16}$/.test(value)) return BigInt(value)
-    problems.push(`${name} must be a whole number, not "${value}"`)
-    return null
-  }
-
-  return {
-    text,
-    integer: (name: string, { from, to, unset }: Range): number => {
-      const value = Number(digits(name) ?? unset)
-      if (value >= from && value <= to) return value
-      problems.push(`${name} must be from ${from} to ${to}, not ${value}`)
-      return unset
-    },
-    cents: (name: string, unset: bigint): Money => {
-      const value = digits(name) ?? unset
-      if (value <= MONEY_MAX) return money(value)
-      problems.push(`${name} must be at most ${MONEY_MAX} cents`)
-      return money(unset)
-    },
-    choice: <C extends string>(name: string, choices: readonly C[], unset: NoInfer<C>): C => {
-      const value = text(name)
-      if (value === null) return unset
-      const chosen = choices.find((choice) => choice === value)
-      if (chosen === undefined) {
-        problems.push(`${name} must be ${choices.join(' or ')}, not "${value}"`)
-      }
-      return chosen ?? unset
-    },
-    /** Its value may hold a password, and is never repeated. */
-    url: (name: string, protocols: readonly string[]): string | null => {
-      const value = text(name)
-      if (value === null) return null
-      if (URL.canParse(value) && protocols.includes(new URL(value).protocol)) return value
-      const starts = protocols.map((protocol) => `${protocol}//`)
-      problems.push(`${name} must be an address that starts with ${starts.join(' or ')}`)
-      return null
-    },
-  }
 }
 
 function readKeySource(read: Reader, problems: string[]): Config['keys'] {
@@ -202,7 +155,20 @@ function unfitForProduction(config: Config): string[] {
       'ARGON2_MEMORY_KIB below 19456 or ARGON2_PASSES below 2 is for development only',
     ],
   ]
-  return rules.filter(([unfit]) => unfit).map(([, problem]) => problem)
+  const unfit = rules.filter(([unfit]) => unfit).map(([, problem]) => problem)
+  return [...unfit, ...unfitAuth(config.auth)]
+}
+
+function sharedPorts({ port, opsPort, auth }: Config): string[] {
+  const ports = [
+    ['PORT', port],
+    ['OPS_PORT', opsPort],
+    ['AUTH_PORT', auth.port],
+  ] as const
+  return ports.flatMap(([name, port], index) => {
+    const other = ports.slice(0, index).find(([, taken]) => port > 0 && taken === port)
+    return other ? `${other[0]} and ${name} are both ${port}: they need one each` : []
+  })
 }
 
 /** FARTHING_ENVIRONMENT=production, say, must not quietly run as development. */

@@ -3,9 +3,10 @@ import { mkdtemp, open, readFile, readdir, rm, stat, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { type Environment, readConfig } from '../src/config.ts'
+import { readConfig } from '../src/config.ts'
 import { StartRefused } from '../src/errors.ts'
 import { loadKeys } from '../src/keys.ts'
+import type { Environment } from '../src/settings.ts'
 import { startRefused } from './kit/refused.ts'
 
 /** Nothing that production refuses. */
@@ -15,6 +16,8 @@ const production = {
   SMTP_URL: 'smtps://mail.example.com',
   MAIL_FROM: 'Farthing <pay@example.com>',
   PUBLIC_URL: 'https://pay.example.com',
+  AUTH_URL: 'https://auth.example.com',
+  WEB_URL: 'https://app.example.com',
 }
 
 function refused(environment: Environment, words: RegExp): void {

@@ -1,72 +1,67 @@
 import type { Queryable } from '../db/query.ts'
-import { AppError } from '../errors.ts'
 import type { UserId } from '../ids/ids.ts'
+import type { StaffRole } from '../scopes.ts'
 import type { Micros } from '../time.ts'
-import { findUser, userByLogin } from '../users/find.ts'
-import { passwordRefusal } from './password-rules.ts'
-import type { Known } from './password-rules.ts'
-import type { Passwords } from './passwords.ts'
-import { readCredential, rehashCredential, writeCredential } from './store.ts'
+import type { Known } from './directories/password-rules.ts'
 
-declare const sealed: unique symbol
+declare const enrolled: unique symbol
 
-/** A password that may be used, already hashed: all that a transaction needs of it. */
-export type SealedPassword = string & { readonly [sealed]: 'phc' }
+/** What `record` needs of a password that may be used. Its text is the directory's own business. */
+export type Enrolled = string & { readonly [enrolled]: 'directory' }
 
-/** The one place that knows who has which password. */
+/**
+ * What a directory says of a password. `expired`: right, and must be changed before it opens
+ * anything. `locked` and `disabled` are known only behind the right password in some directories:
+ * whoever asks hears the same as for `wrong`, and only the record tells them apart.
+ */
+export type Verdict = 'right' | 'expired' | 'wrong' | 'locked' | 'disabled'
+
+/**
+ * The one place that knows who has which password. Every function throws AppError
+ * `directory_unavailable` when the directory is away, and `overloaded` when too many ask.
+ */
 export type Directory = Readonly<{
   /**
-   * Checks and hashes a new password. Takes 20 ms and maybe a turn in a queue, so it comes before
-   * the transaction that stores it: no connection waits meanwhile.
+   * Checks a new user's password and prepares their entry. Slow, so it comes before the transaction
+   * that makes the user: no connection waits meanwhile. An entry whose transaction then fails opens
+   * nothing: no login leads to it.
    *
-   * @throws AppError `password_refused` with why; `overloaded`.
+   * @throws AppError `password_refused` with why.
    */
-  sealPassword: (password: string, known: Known) => Promise<SealedPassword>
-  /** Gives a user that password in the place of any other. */
-  setPassword: (
+  enroll: (ask: Readonly<{ userId: UserId; password: string; known: Known }>) => Promise<Enrolled>
+  /** Gives the new user that entry, in the transaction that makes them. */
+  record: (
     tx: Queryable,
-    ask: Readonly<{ userId: UserId; password: SealedPassword; now: Micros }>,
+    ask: Readonly<{ userId: UserId; enrolled: Enrolled; now: Micros }>,
   ) => Promise<void>
   /**
-   * Whose login and password these are; `null` for an unknown login, a wrong password and a closed
-   * user alike, after the same work. A frozen user is found.
-   *
-   * @throws AppError `overloaded`
+   * Makes the entry fit to sign in with, after the commit. May fail: the first sign-in makes it up.
    */
-  verify: (login: string, password: string) => Promise<UserId | null>
+  finish: (userId: UserId, now: Micros) => Promise<void>
+  /** Whether the password is the user's. `null` stands for nobody, and takes as long. */
+  verify: (userId: UserId | null, password: string) => Promise<Verdict>
+  /**
+   * Changes the password of who knows the one before, also an expired one. `wrong` changes nothing.
+   *
+   * @throws AppError `password_refused` with why.
+   */
+  change: (
+    ask: Readonly<{
+      userId: UserId
+      before: string
+      password: string
+      known: Known
+      now: Micros
+    }>,
+  ) => Promise<'changed' | Exclude<Verdict, 'right' | 'expired'>>
+  /**
+   * Sets the password of who has proven otherwise to be the user.
+   *
+   * @throws AppError `password_refused` with why.
+   */
+  reset: (
+    ask: Readonly<{ userId: UserId; password: string; known: Known; now: Micros }>,
+  ) => Promise<void>
+  /** What the directory says of them now: `open` is false for one who may not sign in any more. */
+  standing: (userId: UserId) => Promise<Readonly<{ open: boolean; roles: readonly StaffRole[] }>>
 }>
-
-/** No user has this id. Looking for it costs what looking for a user does. */
-const NOBODY = '00000000-0000-0000-0000-000000000000' as UserId
-
-/** The built-in directory: passwords in the table `credential`, hashed with argon2id. */
-export function createDirectory(
-  parts: Readonly<{ db: Queryable; passwords: Passwords }>,
-): Directory {
-  const { db, passwords } = parts
-
-  async function verify(login: string, password: string): Promise<UserId | null> {
-    const userId = (await userByLogin(db, login)) ?? NOBODY
-    const [user, stored] = await Promise.all([findUser(db, userId), readCredential(db, userId)])
-    const right = await passwords.verify(password, stored ?? passwords.dummy)
-    if (!right || !user || !stored || user.status === 'closed') return null
-
-    if (passwords.needsRehash(stored)) {
-      const after = await passwords.hash(password)
-      await rehashCredential(db, { userId, before: stored, after })
-    }
-    return userId
-  }
-
-  return {
-    sealPassword: async (password, known) => {
-      const why = passwordRefusal(password, known)
-      if (why !== null) throw new AppError('password_refused', { why })
-      return (await passwords.hash(password)) as SealedPassword
-    },
-    setPassword: async (tx, { userId, password, now }) => {
-      await writeCredential(tx, { userId, phc: password, now })
-    },
-    verify,
-  }
-}

@@ -1,10 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { createDirectory } from '../auth/directory.ts'
-import { readTokenKeys, type TokenKeys } from '../auth/keys.ts'
-import { createPasswords } from '../auth/passwords.ts'
-import { createSessions } from '../auth/sessions.ts'
-import { createThrottle, unthrottled } from '../auth/throttle.ts'
-import { createIssuer, createVerifier } from '../auth/tokens.ts'
+import type { AuthLayer } from '../access/auth-layer.ts'
+import { createVerifier } from '../access/tokens.ts'
 import { PAIRS_PER_NUMBER } from '../banks/link.ts'
 import type { Config } from '../config.ts'
 import { connectLedger, openPool, type Pool } from '../db/pool.ts'
@@ -29,7 +25,9 @@ import { createSandboxBank } from '../rails/bank/sandbox.ts'
 import { noRail } from '../rails/no-rail.ts'
 import type { Rail } from '../rails/rail.ts'
 import { type Clock, systemClock } from '../time.ts'
+import { readTokenKeys, type TokenKeys } from '../token-keys.ts'
 import { findUser } from '../users/find.ts'
+import { buildAuth } from './build-auth.ts'
 import { sharedPool } from './database.ts'
 
 /** A batch waits this long for accounts that another server's batch has locked. */
@@ -46,6 +44,7 @@ export type House = Readonly<{
   pool: Pool
   parts: PaymentParts
   payments: Payments
+  authLayer: AuthLayer
   /** After the doors are shut: finishes the payments under way, and closes all connections. */
   close: () => Promise<void>
 }>
@@ -76,7 +75,6 @@ export function buildHouse(site: Site): House {
     ledger,
     clock,
     rail: buildRail(site, pool, clock),
-    directory: createDirectory({ db: pool, passwords: createPasswords(config.argon2) }),
     banks: { sealKeys, digestKey, ...bankRules },
     digestKey,
     limits: config.limits,
@@ -86,7 +84,8 @@ export function buildHouse(site: Site): House {
     await ledger.close()
     await pool.end()
   }
-  return { site, clock, pool, parts, payments: createPayments(parts), close }
+  const authLayer = buildAuth(site, pool, clock)
+  return { site, clock, pool, parts, payments: createPayments(parts), authLayer, close }
 }
 
 function buildRail({ config, keys }: Site, pool: Pool, clock: Clock): Rail {
@@ -136,11 +135,10 @@ export type Doors = Readonly<{
 }>
 
 /** The API and the operators' page. Neither listens yet. */
-export function buildDoors({ site, clock, pool, payments, parts }: House): Doors {
+export function buildDoors({ site, clock, pool, payments, authLayer }: House): Doors {
   const { config, keys } = site
   const tokenKeys: TokenKeys = readTokenKeys(keys.tokenKeys)
   const names = { issuer: config.publicUrl, audience: config.publicUrl }
-  const tokens = { keys: tokenKeys, ...names, ttlSeconds: config.tokenTtlSeconds, clock }
   const log = createLog(config.environment)
   const telemetry = createTelemetry({ log, poolCounts: pool.counts })
   const health = createHealth({ database: async () => await pool.query('select 1') })
@@ -150,14 +148,8 @@ export function buildDoors({ site, clock, pool, payments, parts }: House): Doors
     clock,
     rateLimits: config.rateLimits,
     payments,
-    sessions: createSessions({
-      pool,
-      directory: parts.directory,
-      issueToken: createIssuer(tokens),
-      throttle: config.rateLimits ? createThrottle(clock) : unthrottled,
-      clock,
-    }),
-    verifyToken: createVerifier(tokens),
+    authLayer,
+    verifyToken: createVerifier({ keys: tokenKeys, ...names, clock }),
     findUser: async (id) => await findUser(pool, id),
     publicJwks: tokenKeys.publicJwks,
     readiness: health.readiness,

@@ -71,8 +71,9 @@ async function seedOrTell(house: House, person: Person): Promise<string> {
 async function seed(house: House, person: Person): Promise<string> {
   const { handle, displayName, email, phoneNumber } = person
   const ask = { handle, displayName, email, phoneNumber, password: PASSWORD }
-  const { value: own } = await house.payments.signUp(ask, `demo-sign-up-${handle}`)
-  const { userId } = own.user
+  const place = { network: '127.0.0.1', device: 'demo' }
+  const { userId } = await house.authLayer.signUp(ask, `demo-sign-up-${handle}`, place)
+  const own = await house.payments.ownUser(userId, whole)
   if (own.user.emailVerifiedAt === null) await prove(house, userId, 'email', email)
   if (own.user.phoneVerifiedAt === null) await prove(house, userId, 'phone', phoneNumber)
   const bank = await ensureBank(house, userId, person)

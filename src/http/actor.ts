@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
-import { may } from '../auth/policy.ts'
-import type { Action, Role } from '../auth/policy.ts'
-import type { Actor, VerifyToken } from '../auth/tokens.ts'
+import { may } from '../access/policy.ts'
+import type { Action, Role } from '../access/policy.ts'
+import type { Actor, VerifyToken } from '../access/tokens.ts'
 import { AppError } from '../errors.ts'
 import { parseId } from '../ids/ids.ts'
 import type { UserId } from '../ids/ids.ts'
-import { networkOf } from './quotas.ts'
+import { networkOf } from '../network.ts'
 import type { QuotaName, Quotas } from './quotas.ts'
 
 /** What a route says of itself; `server.ts` refuses to start with one that names no action. */

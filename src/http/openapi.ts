@@ -1,6 +1,6 @@
 import swagger from '@fastify/swagger'
 import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
-import { may } from '../auth/policy.ts'
+import { may } from '../access/policy.ts'
 
 const description = `Sign up, link a bank account, add money, pay.
 

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { TokenKeys } from '../auth/keys.ts'
-import type { Sessions } from '../auth/sessions.ts'
-import type { VerifyToken } from '../auth/tokens.ts'
+import type { TokenKeys } from '../token-keys.ts'
+import type { AuthLayer } from '../access/auth-layer.ts'
+import type { VerifyToken } from '../access/tokens.ts'
 import type { UserId } from '../ids/ids.ts'
 import type { Payments } from '../payments/asks.ts'
 import type { Clock, Micros } from '../time.ts'
@@ -30,7 +30,7 @@ export type HttpParts = Readonly<{
   /** Requests per caller are counted and bounded. Off for load tests only. */
   rateLimits: boolean
   payments: Payments
-  sessions: Sessions
+  authLayer: AuthLayer
   verifyToken: VerifyToken
   findUser: (id: UserId) => Promise<User | null>
   publicJwks: TokenKeys['publicJwks']

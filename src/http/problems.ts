@@ -20,6 +20,11 @@ export const problems: Readonly<Record<ErrorCode, Row>> = {
     title: 'Amount invalid',
     sentence: 'Please enter an amount in dollars and cents, from $0.01 to $99,999,999.99.',
   },
+  auth_unavailable: {
+    status: 503,
+    title: 'Sign-in unavailable',
+    sentence: 'Signing in and up does not work right now. Please try again in a moment.',
+  },
   bank_account_duplicate: {
     status: 409,
     title: 'Bank account already linked',
@@ -97,6 +102,16 @@ export const problems: Readonly<Record<ErrorCode, Row>> = {
     title: 'Database unavailable',
     sentence: 'We cannot do this right now. Please try again in a moment.',
   },
+  directory_unavailable: {
+    status: 503,
+    title: 'Directory unavailable',
+    sentence: 'Signing in and up does not work right now. Please try again in a moment.',
+  },
+  factor_unknown: {
+    status: 404,
+    title: 'No such factor',
+    sentence: 'We cannot find this sign-in method.',
+  },
   form_ambiguous: {
     status: 422,
     title: 'Form ambiguous',
@@ -117,6 +132,11 @@ export const problems: Readonly<Record<ErrorCode, Row>> = {
     status: 422,
     title: 'Idempotency key used for another request',
     sentence: 'This was already used for something else. Please start again.',
+  },
+  issuer_unavailable: {
+    status: 503,
+    title: 'Issuer unavailable',
+    sentence: 'Your sign-in cannot be checked right now. Please try again in a moment.',
   },
   json_invalid: {
     status: 400,
@@ -159,6 +179,21 @@ export const problems: Readonly<Record<ErrorCode, Row>> = {
     status: 422,
     title: 'Both parties are the same',
     sentence: 'You cannot pay yourself.',
+  },
+  password_expired: {
+    status: 403,
+    title: 'Password expired',
+    sentence: 'Your password has expired. Please choose a new one.',
+  },
+  password_managed: {
+    status: 409,
+    title: 'Password managed elsewhere',
+    sentence: 'Your password is kept by another service. Please change it there.',
+  },
+  passkey_refused: {
+    status: 422,
+    title: 'Passkey refused',
+    sentence: 'This passkey could not be used. Please try again.',
   },
   password_refused: {
     status: 422,
@@ -205,6 +240,26 @@ export const problems: Readonly<Record<ErrorCode, Row>> = {
     status: 422,
     title: 'Routing number invalid',
     sentence: 'This routing number does not exist. Please check it.',
+  },
+  scope_insufficient: {
+    status: 403,
+    title: 'Scope insufficient',
+    sentence: 'This app may not do that for you.',
+  },
+  second_factor_required: {
+    status: 401,
+    title: 'Second factor required',
+    sentence: 'Please also enter the code of your authenticator app.',
+  },
+  step_up_required: {
+    status: 401,
+    title: 'Fresh sign-in required',
+    sentence: 'Please confirm that it is you.',
+  },
+  session_unknown: {
+    status: 404,
+    title: 'No such session',
+    sentence: 'This session has ended already.',
   },
   stopping: {
     status: 503,

@@ -143,6 +143,15 @@ export const Session = Type.Object(
   { $id: 'Session', title: 'Session', ...closed },
 )
 
+export const FreshToken = Type.Object(
+  {
+    accessToken: Type.String(),
+    tokenType: oneOf('Bearer'),
+    expiresIn: Type.Integer({ description: 'Seconds.', examples: [300] }),
+  },
+  { $id: 'FreshToken', title: 'An access token of a session that counts as fresh', ...closed },
+)
+
 export const Outcome = Type.Object(
   {
     idempotencyKey: Type.String(),
@@ -189,6 +198,7 @@ export const resources: readonly TSchema[] = [
   Outcome,
   Problem,
   PublicUser,
+  FreshToken,
   Session,
   Transaction,
   TransactionPage,

@@ -62,6 +62,13 @@ export const SignUpBody = Type.Object(
   closed,
 )
 
+const factorCode = Type.String({
+  minLength: 6,
+  maxLength: 32,
+  description: 'Six digits of an authenticator app, or a recovery code.',
+  examples: ['493021'],
+})
+
 export const SignInBody = Type.Object(
   {
     login: Type.String({
@@ -71,9 +78,15 @@ export const SignInBody = Type.Object(
       examples: ['ada@example.com'],
     }),
     password: Type.String({ minLength: 1, maxLength: 1_024 }),
+    code: Type.Optional(factorCode),
   },
   closed,
 )
+
+export const StepUpBody = Type.Union([
+  Type.Object({ password: Type.String({ minLength: 1, maxLength: 1_024 }) }, closed),
+  Type.Object({ code: factorCode }, closed),
+])
 
 export const RefreshBody = Type.Object(
   { refreshToken: Type.String({ minLength: 1, maxLength: 512 }) },

@@ -13,6 +13,7 @@ export type BankAccountId = string & { readonly [kind]: 'bank' }
 export type TransactionId = string & { readonly [kind]: 'txn' }
 export type SessionId = string & { readonly [kind]: 'sess' }
 export type MessageId = string & { readonly [kind]: 'msg' }
+export type EventId = string & { readonly [kind]: 'event' }
 
 type Ids = {
   user: UserId
@@ -20,8 +21,12 @@ type Ids = {
   txn: TransactionId
   sess: SessionId
   msg: MessageId
+  event: EventId
 }
 export type IdKind = keyof Ids
+
+/** No user has this id. */
+export const NOBODY = '00000000-0000-0000-0000-000000000000' as UserId
 
 /**
  * A new id: 48 bits of Unix milliseconds, then at least 42 random ones. Within one process each

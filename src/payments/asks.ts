@@ -65,7 +65,6 @@ export type Key = string | null
 
 /** The hall: every flow that a person can start. All refuse with AppError. */
 export type Payments = Readonly<{
-  signUp: (ask: SignUp, key: Key) => Promise<Answered<OwnUser>>
   ownUser: (userId: UserId, range: TimeRange) => Promise<OwnUser>
   changeProfile: (caller: UserId, patch: ProfilePatch, key: Key) => Promise<Answered<OwnUser>>
   sendContactCode: (caller: UserId, channel: 'email' | 'phone', key: Key) => Promise<Answered<null>>

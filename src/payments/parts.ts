@@ -1,4 +1,3 @@
-import type { Directory } from '../auth/directory.ts'
 import type { LinkParts } from '../banks/link.ts'
 import type { Pool } from '../db/pool.ts'
 import type { Ledger } from '../ledger/ledger.ts'
@@ -14,7 +13,6 @@ export type PaymentParts = Readonly<{
   ledger: Ledger<Passenger, Reason>
   clock: Clock
   rail: Rail
-  directory: Directory
   banks: LinkParts
   /** 32 bytes: keys the hashes of requests and codes. */
   digestKey: Uint8Array
@@ -23,6 +21,9 @@ export type PaymentParts = Readonly<{
   /** From this amount on, a payment to someone never paid before waits for the payer's code. */
   verificationThreshold: Money
 }>
+
+/** What flows that move no money are built of. */
+export type QuietParts = Pick<PaymentParts, 'pool' | 'clock' | 'digestKey'>
 
 /** How long a flow that moves no money waits for a lock, before it answers 503. */
 export const LOCK_TIMEOUT_MS = 3_000

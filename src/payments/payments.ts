@@ -10,7 +10,6 @@ import { ownUser } from './wallet.ts'
 /** Builds the hall. */
 export function createPayments(parts: PaymentParts): Payments {
   return {
-    signUp: async (ask, key) => await people.signUp(parts, ask, key),
     ownUser: async (userId, range) => await ownUser(parts, userId, range),
     changeProfile: async (caller, patch, key) =>
       await people.changeProfile(parts, caller, patch, key),

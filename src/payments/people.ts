@@ -1,80 +1,17 @@
 import type { Queryable } from '../db/query.ts'
 import { AppError } from '../errors.ts'
-import { newId } from '../ids/ids.ts'
 import type { UserId } from '../ids/ids.ts'
-import { walletOf } from '../ledger/account.ts'
-import { openAccounts } from '../ledger/store.ts'
 import { addJob } from '../queue/jobs.ts'
 import { changeProfile as change, leftContactMessage } from '../users/change-profile.ts'
 import { confirmContact as confirm, contactMessage, issueContactCode } from '../users/contacts.ts'
-import { userByLogin } from '../users/find.ts'
-import { openUser } from '../users/open.ts'
 import type { Channel } from '../users/user.ts'
-import { once, replayOf, requestRecord } from './ride/once.ts'
-import type { Ask } from './ride/once.ts'
-import type { PaymentParts } from './parts.ts'
-import type { Key, ProfilePatch, SignUp } from './asks.ts'
-import * as store from './store.ts'
+import { once } from './ride/once.ts'
+import type { PaymentParts, QuietParts } from './parts.ts'
+import type { Key, ProfilePatch } from './asks.ts'
 import type { Answered, OwnUser } from './rules/views.ts'
 import { ownUser } from './wallet.ts'
 
 const whole = { start: null, end: null } as const
-
-/**
- * Opens a user with a wallet, and sends a code to both contacts. A retry under the same key finds
- * the user that its first try made, by the e-mail address: before, there is no caller to keep it
- * for.
- *
- * @throws AppError `contact_invalid`, `contact_taken`, `password_refused`, `overloaded`.
- */
-export async function signUp(
-  parts: PaymentParts,
-  ask: SignUp,
-  key: Key,
-): Promise<Answered<OwnUser>> {
-  const { email, phoneNumber, displayName, handle } = ask
-  const known = { email, handle, phoneNumber }
-  const password = await parts.directory.sealPassword(ask.password, known)
-  const userId = newId('user')
-  const request = signUpRequest(userId, ask, key)
-  try {
-    await once<UserId>(parts, request, async (tx) => {
-      const now = parts.clock.now()
-      await openUser(tx, { userId, email, phoneNumber, displayName, handle, now })
-      await openAccounts(tx, [{ id: walletOf(userId), floor: 'zero' }], now)
-      await parts.directory.setPassword(tx, { userId, password, now })
-      await sendCode(parts, tx, userId, 'email')
-      await sendCode(parts, tx, userId, 'phone')
-      return userId
-    })
-  } catch (error) {
-    const earlier = await earlierSignUp(parts, error, ask, key)
-    if (!earlier) throw error
-    return { value: await ownUser(parts, earlier, whole), replayed: true }
-  }
-  return { value: await ownUser(parts, userId, whole), replayed: false }
-}
-
-/** The user of the same request, whose e-mail address its first try has taken. */
-async function earlierSignUp(
-  parts: PaymentParts,
-  error: unknown,
-  ask: SignUp,
-  key: Key,
-): Promise<UserId | null> {
-  if (key === null || !(error instanceof AppError) || error.code !== 'contact_taken') return null
-  const caller = await userByLogin(parts.pool, ask.email)
-  if (!caller) return null
-  const record = requestRecord(parts.digestKey, signUpRequest(caller, ask, key), null)
-  const found = record ? await store.findRequests(parts.pool, [record]) : []
-  return record && found.length > 0 ? replayOf<UserId>(record, found).subject : null
-}
-
-function signUpRequest(caller: UserId, ask: SignUp, key: Key): Ask {
-  const { email, phoneNumber, password, displayName, handle } = ask
-  const asked = [email, phoneNumber, password, displayName, handle]
-  return { caller, key, action: 'user.create', ask: asked }
-}
 
 /**
  * Changes the profile. A new contact is sent a code, unless codes were sent too lately or too
@@ -137,8 +74,9 @@ export async function confirmContact(
   return { value: await ownUser(parts, caller, whole), replayed }
 }
 
-async function sendCode(
-  parts: PaymentParts,
+/** Sends a new code to one of the user's contacts. @throws AppError as `issueContactCode` does. */
+export async function sendCode(
+  parts: QuietParts,
   tx: Queryable,
   userId: UserId,
   channel: Channel,

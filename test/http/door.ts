@@ -1,9 +1,8 @@
-import { generateKeyPairSync } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
-import { readTokenKeys } from '../../src/auth/keys.ts'
-import type { TokenJwk } from '../../src/keys.ts'
-import { createIssuer, createVerifier } from '../../src/auth/tokens.ts'
+import { readTokenKeys } from '../../src/token-keys.ts'
+import { createVerifier } from '../../src/access/tokens.ts'
+import { createIssuer } from '../../src/auth/tokens.ts'
 import { AppError } from '../../src/errors.ts'
 import type { HttpParts } from '../../src/http/parts.ts'
 import { createServer } from '../../src/http/server.ts'
@@ -11,6 +10,7 @@ import { newId, printId } from '../../src/ids/ids.ts'
 import type { UserId } from '../../src/ids/ids.ts'
 import { after } from '../../src/time.ts'
 import type { Micros } from '../../src/time.ts'
+import { claimsFor, makeJwk, names } from '../kit/auth.ts'
 
 export type Door = Readonly<{
   app: FastifyInstance
@@ -30,12 +30,10 @@ export const PASSED = 'database_unavailable'
 export async function openDoor(change: Partial<HttpParts> = {}): Promise<Door> {
   let now = 1_790_000_000_000_000n as Micros
   const clock = { now: () => now }
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const jwk = { ...(privateKey.export({ format: 'jwk' }) as TokenJwk), kid: 'test' }
-  const keys = readTokenKeys([jwk])
-  const issuing = { keys, issuer: 'http://test', audience: 'http://test', ttlSeconds: 300, clock }
+  const keys = readTokenKeys([makeJwk('test')])
+  const issuing = { keys, ...names, ttlSeconds: 300, clock }
   const userId = newId('user')
-  const { accessToken } = await createIssuer(issuing)({ userId, sessionId: newId('sess') })
+  const { accessToken } = await createIssuer(issuing)(claimsFor(userId, clock))
 
   const logged: string[] = []
   const app = createServer({
@@ -44,7 +42,7 @@ export async function openDoor(change: Partial<HttpParts> = {}): Promise<Door> {
     clock,
     rateLimits: true,
     payments: away as HttpParts['payments'],
-    sessions: away as HttpParts['sessions'],
+    authLayer: away as HttpParts['authLayer'],
     verifyToken: createVerifier(issuing),
     findUser: refuse,
     publicJwks: keys.publicJwks,

@@ -1,15 +1,10 @@
-import { generateKeyPairSync } from 'node:crypto'
 import { pino } from 'pino'
-import { readTokenKeys } from '../../src/auth/keys.ts'
-import type { TokenJwk } from '../../src/keys.ts'
-import { createSessions } from '../../src/auth/sessions.ts'
-import { createThrottle } from '../../src/auth/throttle.ts'
-import { createIssuer, createVerifier } from '../../src/auth/tokens.ts'
+import { createVerifier } from '../../src/access/tokens.ts'
 import { createServer } from '../../src/http/server.ts'
-import { newId } from '../../src/ids/ids.ts'
 import type { UserId } from '../../src/ids/ids.ts'
 import { readMailbox } from '../../src/messages/mailbox.ts'
 import { findUser } from '../../src/users/find.ts'
+import { claimsFor, names } from '../kit/auth.ts'
 import { startWorld } from '../kit/world.ts'
 import type { World, WorldOptions } from '../kit/world.ts'
 
@@ -40,26 +35,16 @@ export type House = Readonly<{
 /** The whole house with its door, on a database of its own. */
 export async function openHouse(options: WorldOptions = {}): Promise<House> {
   const world = await startWorld(options)
-  const { pool, clock, directory } = world.parts
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const jwk = { ...(privateKey.export({ format: 'jwk' }) as TokenJwk), kid: 'test' }
-  const keys = readTokenKeys([jwk])
-  const issuing = { keys, issuer: 'http://test', audience: 'http://test', ttlSeconds: 300, clock }
-  const issueToken = createIssuer(issuing)
+  const { pool, clock } = world.parts
+  const { keys, issueToken, layer } = world.auth
   const app = createServer({
     version: '0.0.0',
     log: pino({ level: 'warn' }),
     clock,
     rateLimits: false,
     payments: world.payments,
-    sessions: createSessions({
-      pool,
-      directory,
-      issueToken,
-      throttle: createThrottle(clock),
-      clock,
-    }),
-    verifyToken: createVerifier(issuing),
+    authLayer: layer,
+    verifyToken: createVerifier({ keys, ...names, clock }),
     findUser: async (id) => await findUser(pool, id),
     publicJwks: keys.publicJwks,
     readiness: async () => await Promise.resolve({ ready: true, checks: {} }),
@@ -86,7 +71,7 @@ export async function openHouse(options: WorldOptions = {}): Promise<House> {
     stranger: caller(null),
     caller,
     signedIn: async (userId) => {
-      const { accessToken } = await issueToken({ userId, sessionId: newId('sess') })
+      const { accessToken } = await issueToken(claimsFor(userId, clock))
       return caller(accessToken)
     },
     close: async () => {

@@ -33,6 +33,7 @@ const routes = [
   'GET /v1/bankAccuonts/{userId}',
   'POST /v1/session',
   'POST /v1/session/refresh',
+  'POST /v1/session/step-up',
   'DELETE /v1/session',
   'POST /v1/transaction',
   'GET /v1/transactions/{userId}',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { may } from '../../src/auth/policy.ts'
-import type { Action } from '../../src/auth/policy.ts'
+import { may } from '../../src/access/policy.ts'
+import type { Action } from '../../src/access/policy.ts'
 import { createServer } from '../../src/http/server.ts'
 import { newId, printId } from '../../src/ids/ids.ts'
 import { PASSED, openDoor } from './door.ts'
@@ -25,6 +25,7 @@ const owned: readonly Walked[] = [
 ]
 const callers: readonly Walked[] = [
   { method: 'DELETE', url: '/v1/session', action: 'session.end' },
+  { method: 'POST', url: '/v1/session/step-up', action: 'session.step-up' },
   { method: 'DELETE', url: '/v1/account/BANK', action: 'account.unlink' },
   { method: 'POST', url: '/v1/transaction', action: 'transaction.create' },
   { method: 'POST', url: '/v1/transaction/TXN/verify', action: 'transaction.confirm' },
@@ -40,6 +41,7 @@ const transaction = printId('txn', newId('txn'))
 function bodyOf({ url, method }: Walked): object | undefined {
   if (url.endsWith('/contacts/phone/verify') || url.endsWith('TXN/verify'))
     return { code: '123456' }
+  if (url.endsWith('step-up')) return { password: 'x' }
   if (url.endsWith('BANK/verify')) return { amountsCents: [11, 22] }
   if (url === '/v1/transaction') return { fromId: user, toId: user, amount: 1 }
   if (method === 'PUT') return { unlinkBankAccountId: bank }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createQuotas, networkOf } from '../../src/http/quotas.ts'
+import { createQuotas } from '../../src/http/quotas.ts'
+import { networkOf } from '../../src/network.ts'
 import { SECOND } from '../../src/time.ts'
 import type { Micros } from '../../src/time.ts'
 

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict'
 import { randomBytes, randomInt } from 'node:crypto'
-import { createDirectory } from '../../src/auth/directory.ts'
-import { createPasswords } from '../../src/auth/passwords.ts'
 import { connectLedger } from '../../src/db/pool.ts'
 import type { Pool } from '../../src/db/pool.ts'
 import { createHandlers } from '../../src/functions/handlers.ts'
@@ -22,8 +20,12 @@ import { runJobs } from '../../src/queue/run.ts'
 import { createSandboxBank } from '../../src/rails/bank/sandbox.ts'
 import { after, systemClock } from '../../src/time.ts'
 import type { Clock } from '../../src/time.ts'
+import { here, openAuth } from './auth.ts'
+import type { TestAuth } from './auth.ts'
 import { until } from './until.ts'
 import { freshDatabase } from './database.ts'
+
+const whole = { start: null, end: null } as const
 
 export type WorldOptions = Readonly<{
   limits?: LimitRules | null
@@ -35,6 +37,7 @@ export type World = Readonly<{
   pool: Pool
   parts: PaymentParts
   payments: Payments
+  auth: TestAuth
   /** Moves the clock of the house, not of the database. */
   advance: (span: bigint) => void
   /** A user with proven contacts. */
@@ -78,13 +81,11 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     lanes: 2,
   })
   await openAccounts(pool, Object.values(chart), clock.now())
-  const cheap = createPasswords({ memoryKiB: 64, passes: 1, parallelism: 1 })
   const parts: PaymentParts = {
     pool,
     ledger,
     clock,
     rail: createSandboxBank({ db: pool, clock, settleMs: options.settleMs ?? 0, key: digestKey }),
-    directory: createDirectory({ db: pool, passwords: cheap }),
     banks: {
       sealKeys: new Map([['k1', randomBytes(32)]]),
       digestKey,
@@ -96,6 +97,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     verificationThreshold: money(50_000n),
   }
   const payments = createPayments(parts)
+  const auth = openAuth({ pool, clock, digestKey })
   const deliver = mailboxDelivery(pool, clock)
   const audit = async () => await assertBooks(pool)
   const handlers = createHandlers({ payments: parts, deliver, audit })
@@ -103,7 +105,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
 
   const person = async () => {
     const digits = String(randomInt(1_000_000_000)).padStart(9, '0')
-    const { value } = await payments.signUp(
+    const { userId } = await auth.layer.signUp(
       {
         email: `p${digits}@example.com`,
         phoneNumber: `+1415${String(randomInt(2_000_000, 9_999_999))}`,
@@ -112,8 +114,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         handle: null,
       },
       null,
+      here,
     )
-    const { userId, email, phoneNumber } = value.user
+    const { email, phoneNumber } = (await payments.ownUser(userId, whole)).user
     for (const [channel, recipient] of [
       ['email', email],
       ['phone', phoneNumber],
@@ -175,6 +178,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     pool,
     parts,
     payments,
+    auth,
     advance: (span) => {
       offset += span
     },

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import { AppError } from '../../errors.ts'
-import { networkOf } from '../quotas.ts'
+import { networkOf } from '../../network.ts'
 import type { Quotas } from '../quotas.ts'
 import { retryAfterOf, toProblem } from './to-problem.ts'
 

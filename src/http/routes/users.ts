@@ -1,11 +1,12 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
-import { may } from '../../auth/policy.ts'
+import { may } from '../../access/policy.ts'
 import { AppError } from '../../errors.ts'
 import { parseId } from '../../ids/ids.ts'
 import { callerOf } from '../actor.ts'
 import { readForm } from '../shapes/forms.ts'
 import { keyOf, unwrap } from '../idempotency.ts'
 import type { HttpParts } from '../parts.ts'
+import { placeOf } from '../shapes/place.ts'
 import { User, UserOrPublicUser } from '../resources.ts'
 import * as ask from '../schemas.ts'
 import { nothing, ref } from '../shapes/words.ts'
@@ -74,7 +75,7 @@ const confirm = {
 
 /** People: sign-up, profile, and proof of their addresses. */
 export const userRoutes =
-  ({ payments, findUser }: HttpParts): FastifyPluginCallbackTypebox =>
+  ({ authLayer, payments, findUser }: HttpParts): FastifyPluginCallbackTypebox =>
   (app, _options, done) => {
     const own = { owner: 'id' } as const
 
@@ -83,8 +84,10 @@ export const userRoutes =
       { schema: signUp, config: { action: 'user.create', quota: 'sign-ups' } },
       async (request, reply) => {
         const { displayName = null, handle = null, ...body } = request.body
-        const signedUp = await payments.signUp({ ...body, displayName, handle }, keyOf(request))
-        return await reply.code(201).send(toUser(unwrap(reply, signedUp)))
+        const ask = { ...body, displayName, handle }
+        const { userId, ...rest } = await authLayer.signUp(ask, keyOf(request), placeOf(request))
+        const value = await payments.ownUser(userId, { start: null, end: null })
+        return await reply.code(201).send(toUser(unwrap(reply, { value, ...rest })))
       },
     )
 

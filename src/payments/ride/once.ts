@@ -9,7 +9,7 @@ import type { Verdict } from '../../ledger/post.ts'
 import { lockAccounts } from '../../ledger/store.ts'
 import { digestKey, fingerprint } from '../rules/fingerprint.ts'
 import { LOCK_TIMEOUT_MS } from '../parts.ts'
-import type { PaymentParts } from '../parts.ts'
+import type { PaymentParts, QuietParts } from '../parts.ts'
 import type { Passenger, Reason, RequestRecord } from './passenger.ts'
 import * as store from '../store.ts'
 import type { FoundRequest } from '../store.ts'
@@ -47,7 +47,7 @@ export function requestRecord(secret: Uint8Array, ask: Ask, subject: string | nu
  * @throws AppError `idempotency_key_reused`, `request_in_progress`, and what `work` throws.
  */
 export async function once<S extends string>(
-  parts: PaymentParts,
+  parts: QuietParts,
   ask: Ask,
   work: Work<S>,
   options: Readonly<{ countsRefusals: boolean }> = { countsRefusals: false },
@@ -99,7 +99,7 @@ async function lockCaller(tx: Queryable, { caller, key }: Ask): Promise<void> {
   }
 }
 
-async function reserve(tx: Queryable, record: RequestRecord, parts: PaymentParts) {
+async function reserve(tx: Queryable, record: RequestRecord, parts: QuietParts) {
   return await store.reserveRequest(tx, record, parts.clock.now())
 }
 

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { parseId } from '../ids/ids.ts'
-import type { UserId } from '../ids/ids.ts'
+import { parseId } from '../../ids/ids.ts'
+import type { UserId } from '../../ids/ids.ts'
 
 const SECRET_BYTES = 32
 const refreshToken = /^rt_([0-9a-f]{32})_[A-Za-z0-9_-]{43}$/

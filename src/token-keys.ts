@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import type { TokenJwk } from '../keys.ts'
+import type { TokenJwk } from './keys.ts'
 
 export type PublicJwk = Readonly<{
   kty: 'EC'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { passwordRefusal } from '../../src/auth/password-rules.ts'
+import { passwordRefusal } from '../../../src/auth/directories/password-rules.ts'
 
 const nobody = { email: null, handle: null, phoneNumber: null }
 const ann = { email: 'Ann.Lee@example.com', handle: 'annlee', phoneNumber: '+12025550147' }
@@ -42,7 +42,10 @@ test('one character is no password, however often', () => {
 })
 
 test('every password of the common list is refused, in capitals and with an ending too', () => {
-  const file = readFileSync(new URL('../../src/auth/common-passwords.txt', import.meta.url), 'utf8')
+  const file = readFileSync(
+    new URL('../../../src/auth/directories/common-passwords.txt', import.meta.url),
+    'utf8',
+  )
   const common = file.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
   assert(common.length >= 300)
   for (const password of common) {

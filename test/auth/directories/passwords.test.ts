@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { createPasswords } from '../../src/auth/passwords.ts'
-import { parsePhc, printPhc } from '../../src/auth/phc.ts'
-import { AppError } from '../../src/errors.ts'
+import { createPasswords } from '../../../src/auth/directories/passwords.ts'
+import { parsePhc, printPhc } from '../../../src/auth/directories/phc.ts'
+import { AppError } from '../../../src/errors.ts'
 
 const cheap = { memoryKiB: 64, passes: 1, parallelism: 1 }
 const passwords = createPasswords(cheap)

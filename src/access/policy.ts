@@ -16,6 +16,7 @@ const table = {
   'user.create':         [ yes,    yes,     yes,   yes ], // POST /v1/user
   'session.create':      [ yes,    yes,     yes,   yes ], // POST /v1/session
   'session.refresh':     [ yes,    yes,     yes,   yes ], // POST /v1/session/refresh
+  'session.step-up':     [ no,     no,      no,    yes ], // POST /v1/session/step-up
   'session.end':         [ no,     no,      no,    yes ], // DELETE /v1/session
 
   'user.read':           [ no,     no,      no,    yes ], // GET /v1/user/{id}, in full

@@ -1,33 +1,30 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { createDirectory } from '../../src/auth/directory.ts'
-import { readTokenKeys } from '../../src/auth/keys.ts'
-import type { TokenJwk } from '../../src/keys.ts'
-import { createPasswords } from '../../src/auth/passwords.ts'
-import { createSessions } from '../../src/auth/sessions.ts'
-import { readCredential, rehashCredential, writeCredential } from '../../src/auth/store.ts'
-import { createThrottle } from '../../src/auth/throttle.ts'
-import { createIssuer, createVerifier } from '../../src/auth/tokens.ts'
-import { inTransaction } from '../../src/db/tx.ts'
-import { AppError } from '../../src/errors.ts'
-import { newId } from '../../src/ids/ids.ts'
-import { after as later, DAY, MINUTE, SECOND } from '../../src/time.ts'
-import type { Micros } from '../../src/time.ts'
-import { setStatus } from '../../src/users/freeze.ts'
-import { openUser } from '../../src/users/open.ts'
-import type { User, UserStatus } from '../../src/users/user.ts'
-import { freshDatabase } from '../kit/database.ts'
-import type { FreshDatabase } from '../kit/database.ts'
+import { createBuiltinDirectory } from '../../../src/auth/directories/builtin.ts'
+import { createPasswords } from '../../../src/auth/directories/passwords.ts'
+import {
+  readCredential,
+  rehashCredential,
+  writeCredential,
+} from '../../../src/auth/directories/store.ts'
+import { createVerifier } from '../../../src/access/tokens.ts'
+import { inTransaction } from '../../../src/db/tx.ts'
+import { AppError } from '../../../src/errors.ts'
+import { newId } from '../../../src/ids/ids.ts'
+import { after as later, DAY, MINUTE, SECOND } from '../../../src/time.ts'
+import type { Micros } from '../../../src/time.ts'
+import { setStatus } from '../../../src/users/freeze.ts'
+import { openUser } from '../../../src/users/open.ts'
+import type { User, UserStatus } from '../../../src/users/user.ts'
+import { here, names, openAuth } from '../../kit/auth.ts'
+import { freshDatabase } from '../../kit/database.ts'
+import type { FreshDatabase } from '../../kit/database.ts'
 
 const start = 1_790_000_000_000_000n as Micros
 const password = 'x7-Kq2wz-correct'
 const cost = { memoryKiB: 64, passes: 1, parallelism: 1 }
 const options = { lockTimeoutMs: 5_000 }
 const address = '10.0.0.1'
-
-const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-const jwk = { ...(privateKey.export({ format: 'jwk' }) as TokenJwk), kid: 'test' }
 
 let database: FreshDatabase
 let count = 0
@@ -39,27 +36,25 @@ after(async () => {
   await database.drop()
 })
 
+type Ask = Readonly<{ login: string; password: string; address: string }>
+
 /** Sessions with a clock of their own, and someone who has the password. */
 async function world() {
   let now = start
   const clock = { now: () => now }
   const { pool } = database
-  const directory = createDirectory({ db: pool, passwords: createPasswords(cost) })
-  const tokens = {
-    keys: readTokenKeys([jwk]),
-    issuer: 'us',
-    audience: 'us',
-    ttlSeconds: 300,
-    clock,
-  }
-  const issueToken = createIssuer(tokens)
-  const throttle = createThrottle(clock)
+  const { directory, keys, layer } = openAuth({ pool, clock, digestKey: new Uint8Array(32) })
   const user = await someone(directory)
   return {
     user,
     directory,
-    sessions: createSessions({ pool, directory, issueToken, throttle, clock }),
-    verify: createVerifier(tokens),
+    sessions: {
+      signIn: async ({ login, password, address: network }: Ask) =>
+        await layer.signIn({ login, password, code: null }, { network, device: null }),
+      refresh: async (token: string) => await layer.refresh(token, here),
+      signOut: layer.signOut,
+    },
+    verify: createVerifier({ keys, ...names, clock }),
     signIn: { login: user.email, password, address },
     pass: (span: bigint) => {
       now = later(now, span)
@@ -67,7 +62,7 @@ async function world() {
   }
 }
 
-async function someone(directory: ReturnType<typeof createDirectory>): Promise<User> {
+async function someone(directory: ReturnType<typeof createBuiltinDirectory>): Promise<User> {
   count++
   const phoneNumber = `+1202555${String(count).padStart(4, '0')}`
   const ask = {
@@ -76,11 +71,12 @@ async function someone(directory: ReturnType<typeof createDirectory>): Promise<U
     phoneNumber,
     now: start,
   }
-  const sealed = await directory.sealPassword(password, { ...ask, handle: null })
+  const known = { ...ask, handle: null }
+  const enrolled = await directory.enroll({ userId: ask.userId, password, known })
   return await inTransaction(
     database.pool,
     async (tx) => {
-      await directory.setPassword(tx, { userId: ask.userId, password: sealed, now: start })
+      await directory.record(tx, { userId: ask.userId, enrolled, now: start })
       return await openUser(tx, { ...ask, handle: null, displayName: null })
     },
     options,
@@ -145,24 +141,21 @@ function median(times: readonly number[]): number {
 
 test('an unknown login costs a hash too', async () => {
   const dear = createPasswords({ memoryKiB: 8_192, passes: 3, parallelism: 1 })
-  const directory = createDirectory({ db: database.pool, passwords: dear })
+  const directory = createBuiltinDirectory({ db: database.pool, passwords: dear })
   const { user } = await world()
-  const sealed = await directory.sealPassword(password, {
-    email: null,
-    handle: null,
-    phoneNumber: null,
-  })
-  const ask = { userId: user.userId, password: sealed, now: start }
-  await directory.setPassword(database.pool, ask)
+  const known = { email: null, handle: null, phoneNumber: null }
+  const { userId } = user
+  const enrolled = await directory.enroll({ userId, password, known })
+  await directory.record(database.pool, { userId, enrolled, now: start })
   const times = { known: [] as number[], unknown: [] as number[] }
   for (let i = 0; i < 15; i++) {
     // In turns, so that a busy machine slows both alike.
-    for (const [kind, login] of [
-      ['known', user.email],
-      ['unknown', 'nobody@example.com'],
+    for (const [kind, whose] of [
+      ['known', userId],
+      ['unknown', null],
     ] as const) {
       const begun = performance.now()
-      assert.equal(await directory.verify(login, 'wrong-password'), null)
+      assert.equal(await directory.verify(whose, 'wrong-password'), 'wrong')
       times[kind].push(performance.now() - begun)
     }
   }
@@ -344,9 +337,12 @@ test('hashing anew never brings back a password that was changed meanwhile', asy
 test('a bad password is refused with the reason', async () => {
   const { directory } = await world()
   const known = { email: 'ann.lee@example.com', handle: null, phoneNumber: null }
-  await assert.rejects(directory.sealPassword('ann.lee-2026', known), (error) => {
-    assert(error instanceof AppError && error.code === 'password_refused')
-    assert.equal(error.facts['why'], 'contains your e-mail address, handle or phone number')
-    return true
-  })
+  await assert.rejects(
+    directory.enroll({ userId: newId('user'), password: 'ann.lee-2026', known }),
+    (error) => {
+      assert(error instanceof AppError && error.code === 'password_refused')
+      assert.equal(error.facts['why'], 'contains your e-mail address, handle or phone number')
+      return true
+    },
+  )
 })

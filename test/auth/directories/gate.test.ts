@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { createGate } from '../../src/auth/gate.ts'
-import { AppError } from '../../src/errors.ts'
+import { createGate } from '../../../src/auth/directories/gate.ts'
+import { AppError } from '../../../src/errors.ts'
 
 const outcome = fc.constantFrom('succeeds', 'fails')
 const wave = fc.array(outcome, { maxLength: 12 })

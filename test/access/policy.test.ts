@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { actions, may, roles } from '../../src/auth/policy.ts'
+import { actions, may, roles } from '../../src/access/policy.ts'
 
 test('who stands closer may do at least as much', () => {
   fc.assert(

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { AppError } from '../../src/errors.ts'
-import { createThrottle, unthrottled } from '../../src/auth/throttle.ts'
-import type { Throttle } from '../../src/auth/throttle.ts'
-import { after, HOUR, MINUTE, SECOND } from '../../src/time.ts'
-import type { Micros } from '../../src/time.ts'
+import { AppError } from '../../../src/errors.ts'
+import { createThrottle, unthrottled } from '../../../src/auth/guard/throttle.ts'
+import type { Throttle } from '../../../src/auth/guard/throttle.ts'
+import { after, HOUR, MINUTE, SECOND } from '../../../src/time.ts'
+import type { Micros } from '../../../src/time.ts'
 
 const start = 1_790_000_000_000_000n as Micros
 const wrong = async () => null

@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts'
+import { AppError } from '../../errors.ts'
 
 /** Lets work through, a few at a time, the rest in the order it came. */
 export type Gate = <T>(work: () => Promise<T>) => Promise<T>

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { AppError } from '../errors.ts'
-import { MINUTE, SECOND } from '../time.ts'
-import type { Clock, Micros } from '../time.ts'
+import { AppError } from '../../errors.ts'
+import { MINUTE, SECOND } from '../../time.ts'
+import type { Clock, Micros } from '../../time.ts'
 
 /**
  * Failed sign-ins that are looked at in a window. The three budgets:

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
-import { createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { createPublicKey } from 'node:crypto'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { decodeJwt, decodeProtectedHeader, SignJWT, UnsecuredJWT } from 'jose'
-import { readTokenKeys } from '../../src/auth/keys.ts'
+import { readTokenKeys } from '../../src/token-keys.ts'
 import type { TokenJwk } from '../../src/keys.ts'
-import { createIssuer, createVerifier } from '../../src/auth/tokens.ts'
+import { claimsFor, makeJwk } from '../kit/auth.ts'
+import { createVerifier } from '../../src/access/tokens.ts'
+import { createIssuer } from '../../src/auth/tokens.ts'
 import { AppError } from '../../src/errors.ts'
 import { newId, printId } from '../../src/ids/ids.ts'
 import { after, MILLISECOND, SECOND } from '../../src/time.ts'
@@ -15,11 +17,6 @@ const issuer = 'http://localhost:8080'
 const audience = 'farthing'
 const start = 1_790_000_000_000_000n as Micros
 const startSeconds = Number(start / SECOND)
-
-function makeJwk(kid: string): TokenJwk {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  return { ...(privateKey.export({ format: 'jwk' }) as TokenJwk), kid }
-}
 
 const ours = makeJwk('2026-a')
 const older = makeJwk('2025-b')
@@ -38,13 +35,15 @@ function world(jwks: readonly TokenJwk[] = [ours, older]) {
   }
 }
 
-const who = { userId: newId('user'), sessionId: newId('sess') }
+const who = claimsFor(newId('user'), { now: () => start })
+const { userId, sessionId } = who
 
 test('a token speaks for the user and session it was made for', async () => {
   const { issue, verify } = world()
   const { accessToken, expiresIn } = await issue(who)
   assert.equal(expiresIn, 300)
-  assert.deepEqual(await verify(accessToken), { ...who, expiresAt: after(start, 300n * SECOND) })
+  const expiresAt = after(start, 300n * SECOND)
+  assert.deepEqual(await verify(accessToken), { userId, sessionId, expiresAt })
 })
 
 test('a token says what RFC 9068 asks for, and nothing of the person', async () => {
@@ -60,8 +59,12 @@ test('a token says what RFC 9068 asks for, and nothing of the person', async () 
   assert.deepEqual(rest, {
     iss: issuer,
     aud: audience,
-    sub: printId('user', who.userId),
-    sid: printId('sess', who.sessionId),
+    client_id: 'test',
+    scope: 'user:read user:write accounts:read accounts:write payments:read payments:write',
+    sub: printId('user', userId),
+    sid: printId('sess', sessionId),
+    auth_time: startSeconds,
+    amr: ['pwd'],
     iat: startSeconds,
     exp: startSeconds + 300,
   })

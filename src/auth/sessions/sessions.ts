@@ -1,0 +1,228 @@
+import type { Pool } from '../../db/pool.ts'
+import type { Queryable } from '../../db/query.ts'
+import { inTransaction } from '../../db/tx.ts'
+import { AppError } from '../../errors.ts'
+import { newId } from '../../ids/ids.ts'
+import type { SessionId, UserId } from '../../ids/ids.ts'
+import { customerScopes, staffScopes } from '../../scopes.ts'
+import type { StaffRole } from '../../scopes.ts'
+import { after, DAY, SECOND } from '../../time.ts'
+import type { Clock, Micros } from '../../time.ts'
+import { findUser } from '../../users/find.ts'
+import type { Directory } from '../directory.ts'
+import type { AccessToken, IssueToken } from '../tokens.ts'
+import { digestOfRefreshToken, makeRefreshToken, ownerOfRefreshToken } from './refresh-token.ts'
+import * as store from './store.ts'
+import type { OpenSession } from './store.ts'
+
+/** Refreshing does not move it: after two weeks everyone signs in again. */
+export const SESSION_LIVES = 14n * DAY
+/**
+ * Two tabs may refresh with one token at the same moment. The loser is refused, but within this
+ * time that is not taken for a thief.
+ */
+export const REUSE_TOLERANCE = 10n * SECOND
+/** Sessions begun by name and password at the API, without the provider's pages. */
+export const PASSWORD_CLIENT = 'password'
+const transaction = { lockTimeoutMs: 2_000 }
+
+/** Who begins a session, with what, and where. */
+export type Beginning = Readonly<{
+  userId: UserId
+  clientId: string
+  /** The factors that were shown. @see RFC 8176 */
+  methods: readonly string[]
+  network: string | null
+  device: string | null
+  /** The provider's own session in that browser. */
+  browserId: string | null
+}>
+
+/** `expiresIn` is the access token's life in seconds. */
+export type SessionTokens = AccessToken & Readonly<{ refreshToken: string; userId: UserId }>
+
+type Whose = Readonly<{ userId: UserId; sessionId: SessionId }>
+
+export type Sessions = Readonly<{
+  /** Begins a session that somebody has just signed in to, without tokens yet. */
+  open: (beginning: Beginning) => Promise<SessionId>
+  /** Begins a session, with its first tokens. */
+  begin: (beginning: Beginning) => Promise<SessionTokens>
+  /**
+   * Trades a refresh token for a new pair. A token that was used before, unless just now, ends the
+   * whole session, for then either we or a thief hold a stolen one.
+   *
+   * @throws AppError `refresh_token_invalid`
+   */
+  refresh: (refreshToken: string) => Promise<SessionTokens>
+  /**
+   * Notes that a factor was shown again, and gives an access token that says so.
+   *
+   * @throws AppError `refresh_token_invalid` when the session has ended.
+   */
+  renew: (whose: Whose, methods: readonly string[]) => Promise<AccessToken>
+  /** What tokens of an open session say; `null` when it has ended, or its user may not go on. */
+  claimsOf: (whose: Whose) => Promise<SessionClaims | null>
+  list: (userId: UserId) => Promise<readonly OpenSession[]>
+  /** Ends a session with its tokens; true when it was open. */
+  end: (whose: Whose) => Promise<boolean>
+  /** Ends all of a user's sessions, but for the one that stays. Gives their number. */
+  endAll: (tx: Queryable, userId: UserId, but: SessionId | null) => Promise<number>
+}>
+
+export type SessionClaims = Readonly<{
+  clientId: string
+  authenticatedAt: Micros
+  methods: readonly string[]
+  roles: readonly StaffRole[]
+}>
+
+export type SessionParts = Readonly<{
+  pool: Pool
+  directory: Directory
+  issueToken: IssueToken
+  /** How long an access token lives: what is revoked is remembered for so long. */
+  tokenTtlSeconds: number
+  clock: Clock
+}>
+
+/** Sessions in the tables `session` and `refresh_token`; a session is the family of its tokens. */
+export function createSessions(parts: SessionParts): Sessions {
+  const { pool, directory, issueToken, clock } = parts
+  const tokensLive = BigInt(parts.tokenTtlSeconds) * SECOND
+
+  async function insert(tx: Queryable, beginning: Beginning): Promise<SessionId> {
+    const now = clock.now()
+    const sessionId = newId('sess')
+    await store.deleteEndedSessions(tx, beginning.userId, now)
+    await store.insertSession(tx, {
+      ...beginning,
+      sessionId,
+      now,
+      expiresAt: after(now, SESSION_LIVES),
+    })
+    return sessionId
+  }
+
+  async function begin(beginning: Beginning): Promise<SessionTokens> {
+    const { userId } = beginning
+    const { sessionId, refreshToken } = await inTransaction(
+      pool,
+      async (tx) => {
+        const sessionId = await insert(tx, beginning)
+        const token = await addToken(tx, { userId, sessionId, now: clock.now() })
+        return { sessionId, refreshToken: token }
+      },
+      transaction,
+    )
+    return { ...(await issue({ userId, sessionId })), refreshToken, userId }
+  }
+
+  async function claimsOf({ userId, sessionId }: Whose): Promise<SessionClaims | null> {
+    const [session, user] = await Promise.all([
+      store.readSession(pool, { userId, sessionId, now: clock.now() }),
+      findUser(pool, userId),
+    ])
+    if (!session || !user || user.status === 'closed') return null
+    const { open, roles } = await standingOrLess(directory, userId)
+    return open ? { ...session, roles } : null
+  }
+
+  /** @throws AppError `refresh_token_invalid` */
+  async function issue(whose: Whose): Promise<AccessToken> {
+    const claims = await claimsOf(whose)
+    if (!claims) throw new AppError('refresh_token_invalid')
+    const scopes = claims.roles.length > 0 ? [...customerScopes, ...staffScopes] : customerScopes
+    return await issueToken({ ...whose, ...claims, scopes })
+  }
+
+  async function refresh(token: string): Promise<SessionTokens> {
+    const userId = ownerOfRefreshToken(token)
+    if (!userId) throw new AppError('refresh_token_invalid')
+    const digest = digestOfRefreshToken(token)
+    const now = clock.now()
+    const next = await inTransaction(
+      pool,
+      async (tx) => {
+        const sessionId = await store.consumeRefreshToken(tx, { userId, digest, now })
+        if (!sessionId) return null
+        const user = await findUser(tx, userId)
+        if (!user || user.status === 'closed') throw new AppError('refresh_token_invalid')
+        await store.touchSession(tx, { userId, sessionId, now })
+        return { sessionId, refreshToken: await addToken(tx, { userId, sessionId, now }) }
+      },
+      transaction,
+    )
+    if (!next) {
+      await endReused(userId, digest, now)
+      throw new AppError('refresh_token_invalid')
+    }
+    const issued = await issue({ userId, sessionId: next.sessionId })
+    return { ...issued, refreshToken: next.refreshToken, userId }
+  }
+
+  /** Not part of a transaction that is then refused: the end of the session must stay. */
+  async function endReused(userId: UserId, digest: Buffer, now: Micros): Promise<void> {
+    const stored = await store.readRefreshToken(pool, userId, digest)
+    if (!stored || stored.usedAt === null || now - stored.usedAt <= REUSE_TOLERANCE) return
+    await end({ userId, sessionId: stored.sessionId })
+  }
+
+  async function renew(whose: Whose, methods: readonly string[]): Promise<AccessToken> {
+    await store.renewSession(pool, { ...whose, methods, now: clock.now() })
+    return await issue(whose)
+  }
+
+  async function end({ userId, sessionId }: Whose): Promise<boolean> {
+    return await inTransaction(
+      pool,
+      async (tx) => (await store.revokeSessions(tx, revoking(userId, [sessionId]))) > 0,
+      transaction,
+    )
+  }
+
+  async function endAll(tx: Queryable, userId: UserId, but: SessionId | null): Promise<number> {
+    const open = await store.readSessions(tx, userId, clock.now())
+    const ids = open.map(({ sessionId }) => sessionId).filter((id) => id !== but)
+    return await store.revokeSessions(tx, revoking(userId, ids))
+  }
+
+  function revoking(userId: UserId, sessionIds: readonly SessionId[]) {
+    const now = clock.now()
+    return { userId, sessionIds, now, until: after(now, tokensLive + REUSE_TOLERANCE) }
+  }
+
+  return {
+    open: async (beginning) =>
+      await inTransaction(pool, async (tx) => await insert(tx, beginning), transaction),
+    begin,
+    refresh,
+    renew,
+    claimsOf,
+    list: async (userId) => await store.readSessions(pool, userId, clock.now()),
+    end,
+    endAll,
+  }
+}
+
+/**
+ * A directory that is away must not end the sessions of those who have signed in: they go on as
+ * customers, and without any role until it answers again.
+ */
+async function standingOrLess(directory: Directory, userId: UserId) {
+  try {
+    return await directory.standing(userId)
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'directory_unavailable') throw error
+    return { open: true, roles: [] }
+  }
+}
+
+async function addToken(
+  tx: Queryable,
+  ask: Readonly<{ userId: UserId; sessionId: SessionId; now: Micros }>,
+): Promise<string> {
+  const token = makeRefreshToken(ask.userId)
+  await store.insertRefreshToken(tx, { ...ask, digest: digestOfRefreshToken(token) })
+  return token
+}

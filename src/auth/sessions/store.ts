@@ -1,0 +1,261 @@
+import { textArray, uuidArray } from '../../db/arrays.ts'
+import type { Queryable } from '../../db/query.ts'
+import { printId } from '../../ids/ids.ts'
+import type { SessionId, UserId } from '../../ids/ids.ts'
+import { printTime } from '../../time.ts'
+import type { Micros } from '../../time.ts'
+
+/** A session that has not ended, as its owner sees it in a list. */
+export type OpenSession = Readonly<{
+  sessionId: SessionId
+  clientId: string
+  device: string | null
+  network: string | null
+  methods: readonly string[]
+  createdAt: Micros
+  usedAt: Micros
+}>
+
+const insertSessionStatement = {
+  name: 'auth_insert_session',
+  text: `insert into session (user_id, session_id, created_at, expires_at, client_id, device,
+           network, methods, authenticated_at, browser_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $3, $9)`,
+}
+
+export async function insertSession(
+  tx: Queryable,
+  ask: Readonly<{
+    userId: UserId
+    sessionId: SessionId
+    now: Micros
+    expiresAt: Micros
+    clientId: string
+    device: string | null
+    network: string | null
+    methods: readonly string[]
+    browserId: string | null
+  }>,
+): Promise<void> {
+  const { userId, sessionId, clientId, device, network, methods, browserId } = ask
+  const times = [printTime(ask.now), printTime(ask.expiresAt)]
+  const begun = [clientId, device, network, textArray(methods), browserId]
+  await tx.query(insertSessionStatement, [userId, sessionId, ...times, ...begun])
+}
+
+const open = `user_id = $1 and revoked_at is null and expires_at > $2`
+
+const readSessionStatement = {
+  name: 'auth_read_session',
+  text: `select client_id as "clientId", methods,
+           coalesce(authenticated_at, created_at) as "authenticatedAt"
+         from session where ${open} and session_id = $3`,
+}
+
+export type SessionState = Readonly<{
+  clientId: string
+  methods: readonly string[]
+  authenticatedAt: Micros
+}>
+
+/** A session that has not ended; else `null`. */
+export async function readSession(
+  db: Queryable,
+  ask: Readonly<{ userId: UserId; sessionId: SessionId; now: Micros }>,
+): Promise<SessionState | null> {
+  const values = [ask.userId, printTime(ask.now), ask.sessionId]
+  const { rows } = await db.query<SessionState>(readSessionStatement, values)
+  return rows[0] ?? null
+}
+
+const readSessionsStatement = {
+  name: 'auth_read_sessions',
+  text: `select session_id as "sessionId", client_id as "clientId", device, network, methods,
+           created_at as "createdAt", coalesce(used_at, created_at) as "usedAt"
+         from session where ${open} order by "usedAt" desc, session_id desc`,
+}
+
+/** The sessions of a user that have not ended, the latest used first. */
+export async function readSessions(
+  db: Queryable,
+  userId: UserId,
+  now: Micros,
+): Promise<readonly OpenSession[]> {
+  const { rows } = await db.query<OpenSession>(readSessionsStatement, [userId, printTime(now)])
+  return rows
+}
+
+const renewStatement = {
+  name: 'auth_renew_session',
+  text: `update session set authenticated_at = $2, methods = $4
+         where ${open} and session_id = $3`,
+}
+
+/** Notes that factors were shown again. */
+export async function renewSession(
+  db: Queryable,
+  ask: Readonly<{
+    userId: UserId
+    sessionId: SessionId
+    methods: readonly string[]
+    now: Micros
+  }>,
+): Promise<void> {
+  const values = [ask.userId, printTime(ask.now), ask.sessionId, textArray(ask.methods)]
+  await db.query(renewStatement, values)
+}
+
+const insertTokenStatement = {
+  name: 'auth_insert_refresh_token',
+  text: `insert into refresh_token (user_id, digest, session_id, created_at)
+         values ($1, $2, $3, $4)`,
+}
+
+export async function insertRefreshToken(
+  tx: Queryable,
+  ask: Readonly<{ userId: UserId; digest: Buffer; sessionId: SessionId; now: Micros }>,
+): Promise<void> {
+  const values = [ask.userId, ask.digest, ask.sessionId, printTime(ask.now)]
+  await tx.query(insertTokenStatement, values)
+}
+
+const consumeStatement = {
+  name: 'auth_consume_refresh_token',
+  text: `update refresh_token t set used_at = $3
+         from session s
+         where t.user_id = $1 and t.digest = $2 and t.used_at is null
+           and s.user_id = t.user_id and s.session_id = t.session_id
+           and s.revoked_at is null and s.expires_at > $3
+         returning t.session_id as "sessionId"`,
+}
+
+/**
+ * Uses a refresh token up. The row lock makes it happen once, however many ask together; it does
+ * not happen when the session has ended.
+ *
+ * @returns the session, or `null` for all but the one who used it.
+ */
+export async function consumeRefreshToken(
+  tx: Queryable,
+  ask: Readonly<{ userId: UserId; digest: Buffer; now: Micros }>,
+): Promise<SessionId | null> {
+  const values = [ask.userId, ask.digest, printTime(ask.now)]
+  const { rows } = await tx.query<{ sessionId: SessionId }>(consumeStatement, values)
+  return rows[0]?.sessionId ?? null
+}
+
+const touchStatement = {
+  name: 'auth_touch_session',
+  text: 'update session set used_at = $3 where user_id = $1 and session_id = $2',
+}
+
+/** Notes that a session was refreshed. */
+export async function touchSession(
+  tx: Queryable,
+  ask: Readonly<{ userId: UserId; sessionId: SessionId; now: Micros }>,
+): Promise<void> {
+  await tx.query(touchStatement, [ask.userId, ask.sessionId, printTime(ask.now)])
+}
+
+const readTokenStatement = {
+  name: 'auth_read_refresh_token',
+  text: `select session_id as "sessionId", used_at as "usedAt" from refresh_token
+         where user_id = $1 and digest = $2`,
+}
+
+export type StoredRefreshToken = Readonly<{ sessionId: SessionId; usedAt: Micros | null }>
+
+export async function readRefreshToken(
+  db: Queryable,
+  userId: UserId,
+  digest: Buffer,
+): Promise<StoredRefreshToken | null> {
+  const { rows } = await db.query<StoredRefreshToken>(readTokenStatement, [userId, digest])
+  return rows[0] ?? null
+}
+
+const revokeStatement = {
+  name: 'auth_revoke_sessions',
+  text: `update session set revoked_at = $3
+         where user_id = $1 and session_id = any($2::uuid[]) and revoked_at is null
+         returning session_id as "sessionId", browser_id as "browserId"`,
+}
+
+const denyStatement = {
+  name: 'auth_deny_sessions',
+  text: `insert into revocation (revocation_id, subject, before, expires_at)
+         select gen_random_uuid(), subject, $2, $3 from unnest($1::uuid[]) as ended (subject)`,
+}
+
+const endGrantsStatement = {
+  name: 'auth_end_grants',
+  text: `delete from oidc_payload
+         where grant_id = any($1::text[])
+           or (kind = 'Grant' and id = any($1::text[]))
+           or (kind = 'Session' and uid = any($2::text[]))`,
+}
+
+/**
+ * Ends sessions of a user: their refresh tokens, the provider's grants and browser sessions, and,
+ * as soon as servers read it, their access tokens. Gives how many were open.
+ */
+export async function revokeSessions(
+  tx: Queryable,
+  ask: Readonly<{
+    userId: UserId
+    sessionIds: readonly SessionId[]
+    now: Micros
+    /** When the last access token of theirs has ended. */
+    until: Micros
+  }>,
+): Promise<number> {
+  if (ask.sessionIds.length === 0) return 0
+  const now = printTime(ask.now)
+  const { rows } = await tx.query<{ sessionId: SessionId; browserId: string | null }>(
+    revokeStatement,
+    [ask.userId, uuidArray(ask.sessionIds), now],
+  )
+  if (rows.length === 0) return 0
+  const ended = rows.map(({ sessionId }) => sessionId)
+  await tx.query(denyStatement, [uuidArray(ended), now, printTime(ask.until)])
+  const grants = ended.map((id) => grantOf(id))
+  const browsers = rows.flatMap(({ browserId }) => browserId ?? [])
+  await tx.query(endGrantsStatement, [textArray(grants), textArray(browsers)])
+  return rows.length
+}
+
+/** A session that began on the provider's pages has its grant under its own id. */
+export function grantOf(sessionId: SessionId): string {
+  return printId('sess', sessionId)
+}
+
+const deleteSessionsStatement = {
+  name: 'auth_delete_sessions',
+  text: `delete from session
+         where user_id = $1 and session_id in (
+           select session_id from session where user_id = $1 and expires_at <= $2
+           order by session_id for update skip locked)
+         returning session_id as "sessionId"`,
+}
+
+const deleteTokensStatement = {
+  name: 'auth_delete_refresh_tokens',
+  text: 'delete from refresh_token where user_id = $1 and session_id = any($2::uuid[])',
+}
+
+/**
+ * Clears away the user's sessions that are over, with their tokens. What another sign-in is
+ * clearing is left to it, so that two never wait for each other.
+ */
+export async function deleteEndedSessions(
+  tx: Queryable,
+  userId: UserId,
+  now: Micros,
+): Promise<void> {
+  const { rows } = await tx.query<{ sessionId: SessionId }>(deleteSessionsStatement, [
+    userId,
+    printTime(now),
+  ])
+  const ids = rows.map(({ sessionId }) => sessionId)
+  if (ids.length > 0) await tx.query(deleteTokensStatement, [userId, uuidArray(ids)])
+}

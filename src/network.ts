@@ -1,0 +1,17 @@
+import { isIPv6 } from 'node:net'
+
+/**
+ * Who an unknown caller is: its address, or for IPv6 the /64 network, which is what one customer
+ * of a provider gets to choose addresses from.
+ */
+export function networkOf(address: string): string {
+  if (!isIPv6(address)) return address
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
+  if (mapped?.[1]) return mapped[1]
+  const [head = '', tail = ''] = address.split('::')
+  const start = head === '' ? [] : head.split(':')
+  const end = tail === '' ? [] : tail.split(':')
+  const zeros = address.includes('::') ? 8 - start.length - end.length : 0
+  const groups = [...start, ...Array.from({ length: zeros }, () => '0'), ...end]
+  return `${groups.slice(0, 4).join(':')}::/64`
+}

@@ -1,0 +1,75 @@
+import type { AuthLayer, Place, StepUp } from '../access/auth-layer.ts'
+import type { Recorder, Whence } from '../auth/guard/record.ts'
+import { PASSWORD_CLIENT } from '../auth/sessions/sessions.ts'
+import type { Sessions } from '../auth/sessions/sessions.ts'
+import type { SignIn } from '../auth/sign-in.ts'
+import { AppError } from '../errors.ts'
+import type { UserId } from '../ids/ids.ts'
+import { signUp } from '../payments/sign-up.ts'
+import type { SignUpParts } from '../payments/sign-up.ts'
+import { findUser } from '../users/find.ts'
+
+export type LayerParts = Readonly<{
+  sessions: Sessions
+  signIn: SignIn
+  record: Recorder
+  enrolling: SignUpParts
+}>
+
+/** What the API asks of the auth layer, answered here. */
+export function createAuthLayer(parts: LayerParts): AuthLayer {
+  const { sessions, signIn, record, enrolling } = parts
+
+  const done = async (
+    userId: UserId,
+    kind: 'sign_up' | 'sign_in' | 'step_up' | 'sign_out',
+    whence: Whence,
+  ) => await record({ ...whence, userId, kind, outcome: 'done', facts: {} })
+
+  /** @returns the methods that were shown. */
+  async function again(userId: UserId, ask: StepUp, whence: Whence): Promise<readonly string[]> {
+    if ('code' in ask) return await signIn.code(userId, ask.code, whence)
+    const user = await findUser(enrolling.pool, userId)
+    const login = user?.email ?? user?.phoneNumber ?? user?.handle ?? ''
+    const { second } = await signIn.password({ login, password: ask.password }, whence)
+    if (second) throw new AppError('second_factor_required')
+    return ['pwd']
+  }
+
+  return {
+    signUp: async (ask, key, place) => {
+      const { value, replayed } = await signUp(enrolling, ask, key)
+      if (!replayed) await done(value, 'sign_up', from(place))
+      return { userId: value, replayed }
+    },
+    signIn: async ({ login, password, code }, place) => {
+      const whence = from(place)
+      const { userId, expired, second } = await signIn.password({ login, password }, whence)
+      if (expired) throw new AppError('password_expired')
+      if (second && code === null) throw new AppError('second_factor_required')
+      const methods =
+        second && code !== null ? await signIn.code(userId, code, whence) : (['pwd'] as const)
+      const tokens = await sessions.begin({ ...whence, ...begun, userId, methods })
+      await done(userId, 'sign_in', whence)
+      return tokens
+    },
+    refresh: async (refreshToken) => await sessions.refresh(refreshToken),
+    stepUp: async (caller, ask, place) => {
+      const methods = await again(caller.userId, ask, from(place))
+      const fresh = await sessions.renew(caller, methods)
+      await done(caller.userId, 'step_up', from(place))
+      return fresh
+    },
+    signOut: async (caller) => {
+      const ended = await sessions.end(caller)
+      if (ended) await done(caller.userId, 'sign_out', nowhere)
+    },
+  }
+}
+
+const begun = { clientId: PASSWORD_CLIENT, browserId: null } as const
+const nowhere: Whence = { network: null, device: null, clientId: PASSWORD_CLIENT }
+
+function from(place: Place): Whence {
+  return { ...place, clientId: PASSWORD_CLIENT }
+}

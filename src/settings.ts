@@ -1,0 +1,53 @@
+import { MONEY_MAX, type Money, money } from './money.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export type Reader = ReturnType<typeof createReader>
+type Range = Readonly<{ from: number; to: number; unset: number }>
+
+/** Reads single variables. What is wrong with one is noted, and reading goes on. */
+export function createReader(environment: Environment, problems: string[]) {
+  const text = (name: string): string | null => environment[name]?.trim() || null
+
+  const digits = (name: string): bigint | null => {
+    const value = text(name)
+    if (value === null) return null
+    if (/^\d{1,16}$/.test(value)) return BigInt(value)
+    problems.push(`${name} must be a whole number, not "${value}"`)
+    return null
+  }
+
+  return {
+    text,
+    integer: (name: string, { from, to, unset }: Range): number => {
+      const value = Number(digits(name) ?? unset)
+      if (value >= from && value <= to) return value
+      problems.push(`${name} must be from ${from} to ${to}, not ${value}`)
+      return unset
+    },
+    cents: (name: string, unset: bigint): Money => {
+      const value = digits(name) ?? unset
+      if (value <= MONEY_MAX) return money(value)
+      problems.push(`${name} must be at most ${MONEY_MAX} cents`)
+      return money(unset)
+    },
+    choice: <C extends string>(name: string, choices: readonly C[], unset: NoInfer<C>): C => {
+      const value = text(name)
+      if (value === null) return unset
+      const chosen = choices.find((choice) => choice === value)
+      if (chosen === undefined) {
+        problems.push(`${name} must be ${choices.join(' or ')}, not "${value}"`)
+      }
+      return chosen ?? unset
+    },
+    /** Its value may hold a password, and is never repeated. */
+    url: (name: string, protocols: readonly string[]): string | null => {
+      const value = text(name)
+      if (value === null) return null
+      if (URL.canParse(value) && protocols.includes(new URL(value).protocol)) return value
+      const starts = protocols.map((protocol) => `${protocol}//`)
+      problems.push(`${name} must be an address that starts with ${starts.join(' or ')}`)
+      return null
+    },
+  }
+}

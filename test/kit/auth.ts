@@ -1,0 +1,71 @@
+import { generateKeyPairSync } from 'node:crypto'
+import type { AuthLayer } from '../../src/access/auth-layer.ts'
+import { createBuiltinDirectory } from '../../src/auth/directories/builtin.ts'
+import { createPasswords } from '../../src/auth/directories/passwords.ts'
+import { noFactors } from '../../src/auth/factors/no-factors.ts'
+import { createRecorder } from '../../src/auth/guard/record.ts'
+import { createThrottle } from '../../src/auth/guard/throttle.ts'
+import { createSessions } from '../../src/auth/sessions/sessions.ts'
+import type { Sessions } from '../../src/auth/sessions/sessions.ts'
+import { createSignIn } from '../../src/auth/sign-in.ts'
+import { createIssuer } from '../../src/auth/tokens.ts'
+import type { IssueToken, TokenClaims } from '../../src/auth/tokens.ts'
+import type { Directory } from '../../src/auth/directory.ts'
+import type { Pool } from '../../src/db/pool.ts'
+import { newId } from '../../src/ids/ids.ts'
+import type { UserId } from '../../src/ids/ids.ts'
+import type { TokenJwk } from '../../src/keys.ts'
+import { createAuthLayer } from '../../src/provider/layer.ts'
+import { customerScopes } from '../../src/scopes.ts'
+import type { Clock } from '../../src/time.ts'
+import { readTokenKeys } from '../../src/token-keys.ts'
+import type { TokenKeys } from '../../src/token-keys.ts'
+
+/** argon2id that takes no time. */
+export const cheapHash = { memoryKiB: 64, passes: 1, parallelism: 1 } as const
+export const names = { issuer: 'http://auth.test', audience: 'http://api.test' } as const
+export const here = { network: '10.0.0.1', device: 'a test' } as const
+
+export function makeJwk(kid: string): TokenJwk {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  return { ...(privateKey.export({ format: 'jwk' }) as TokenJwk), kid }
+}
+
+/** Claims of a token of somebody who has just signed in. */
+export function claimsFor(userId: UserId, clock: Clock): TokenClaims {
+  return {
+    userId,
+    sessionId: newId('sess'),
+    clientId: 'test',
+    scopes: customerScopes,
+    authenticatedAt: clock.now(),
+    methods: ['pwd'],
+    roles: [],
+  }
+}
+
+export type TestAuth = Readonly<{
+  keys: TokenKeys
+  directory: Directory
+  sessions: Sessions
+  issueToken: IssueToken
+  layer: AuthLayer
+}>
+
+/** The auth layer, in this process. */
+export function openAuth(
+  parts: Readonly<{ pool: Pool; clock: Clock; digestKey: Uint8Array }>,
+): TestAuth {
+  const { pool, clock } = parts
+  const keys = readTokenKeys([makeJwk('test')])
+  const passwords = createPasswords(cheapHash)
+  const directory = createBuiltinDirectory({ db: pool, passwords })
+  const issueToken = createIssuer({ keys, ...names, ttlSeconds: 300, clock })
+  const sessions = createSessions({ pool, directory, issueToken, tokenTtlSeconds: 300, clock })
+  const record = createRecorder(pool, clock)
+  const throttle = createThrottle(clock)
+  const signIn = createSignIn({ db: pool, directory, factors: noFactors, throttle, record })
+  const enrolling = { ...parts, directory }
+  const layer = createAuthLayer({ sessions, signIn, record, enrolling })
+  return { keys, directory, sessions, issueToken, layer }
+}
