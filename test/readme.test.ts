@@ -24,7 +24,7 @@ test('README.md works as pasted', { timeout: 180_000 }, async (t) => {
   const home = { PATH: process.env['PATH'], HOME: process.env['HOME'], DATA_DIR: dir }
   const service = spawn('npm', ['start'], {
     cwd: root,
-    env: { ...home, PORT: '0', OPS_PORT: '0' },
+    env: { ...home, PORT: '0', OPS_PORT: '0', AUTH_PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const ended = once(service, 'close') as Promise<[number | null]>

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { AuthLayer } from '../access/auth-layer.ts'
+import { createRemoteAuth } from '../access/remote-auth.ts'
 import { createVerifier } from '../access/tokens.ts'
 import { PAIRS_PER_NUMBER } from '../banks/link.ts'
 import type { Config } from '../config.ts'
@@ -27,7 +28,7 @@ import type { Rail } from '../rails/rail.ts'
 import { type Clock, systemClock } from '../time.ts'
 import { readTokenKeys, type TokenKeys } from '../token-keys.ts'
 import { findUser } from '../users/find.ts'
-import { buildAuth } from './build-auth.ts'
+import { backSecretOf } from './auth/secrets.ts'
 import { sharedPool } from './database.ts'
 
 /** A batch waits this long for accounts that another server's batch has locked. */
@@ -84,7 +85,7 @@ export function buildHouse(site: Site): House {
     await ledger.close()
     await pool.end()
   }
-  const authLayer = buildAuth(site, pool, clock)
+  const authLayer = createRemoteAuth(config.auth.backUrl, backSecretOf(keys))
   return { site, clock, pool, parts, payments: createPayments(parts), authLayer, close }
 }
 
@@ -138,10 +139,10 @@ export type Doors = Readonly<{
 export function buildDoors({ site, clock, pool, payments, authLayer }: House): Doors {
   const { config, keys } = site
   const tokenKeys: TokenKeys = readTokenKeys(keys.tokenKeys)
-  const names = { issuer: config.publicUrl, audience: config.publicUrl }
+  const names = { issuer: config.auth.url, audience: config.publicUrl }
   const log = createLog(config.environment)
   const telemetry = createTelemetry({ log, poolCounts: pool.counts })
-  const health = createHealth({ database: async () => await pool.query('select 1') })
+  const health = databaseHealth(pool)
   const app = createServer({
     version: readVersion(),
     log,
@@ -161,6 +162,11 @@ export function buildDoors({ site, clock, pool, payments, authLayer }: House): D
   const { metrics } = telemetry
   const operators = createOperatorServer({ metrics, readiness: health.readiness })
   return { app, operators, health }
+}
+
+/** Whether the database answers, as balancers and operators are told. */
+export function databaseHealth(pool: Pool): ReturnType<typeof createHealth> {
+  return createHealth({ database: async () => await pool.query('select 1') })
 }
 
 function readVersion(): string {

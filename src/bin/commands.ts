@@ -3,6 +3,7 @@ export const commands = {
   start: [],
   serve: [],
   work: [],
+  auth: [],
   migrate: [],
   audit: [],
   reseal: [],
@@ -15,9 +16,10 @@ export type Command = keyof typeof commands
 
 export const usage = `farthing <command> [<user>]
 
-  start    everything on this machine: database, migrations, API, jobs, two demo users
+  start    everything on this machine: database, auth layer, API, jobs, two demo users
   serve    the API alone
   work     jobs alone
+  auth     the auth layer alone: sign-in pages and OpenID provider
   migrate  bring the database up to date
   audit    prove the books; exit code 1 names the rows that are wrong
   reseal   seal bank account numbers anew under the first key

@@ -1,5 +1,6 @@
 import { AppError, StartRefused } from '../errors.ts'
 import { audit } from './audit.ts'
+import { auth } from './auth/auth.ts'
 import { commands, usage } from './commands.ts'
 import type { Command } from './commands.ts'
 import { freeze } from './freeze.ts'
@@ -12,6 +13,7 @@ const run: Readonly<Record<Command, (word: string) => Promise<number>>> = {
   start,
   serve,
   work,
+  auth,
   migrate,
   audit,
   reseal,

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
+import { createServer } from 'node:net'
 import type { AddressInfo, Server } from 'node:net'
 import type { Config } from '../config.ts'
 import { StartRefused } from '../errors.ts'
+import type { AuthDoor } from './auth/build.ts'
 import type { Doors } from './build.ts'
 
 export type Listening = Readonly<{ api: string; operators: string; close: () => Promise<void> }>
@@ -52,4 +54,28 @@ function addressOf(server: Server, host: string): string {
   const { port } = server.address() as AddressInfo
   const shown = ['127.0.0.1', '0.0.0.0', '::'].includes(host) ? 'localhost' : host
   return `http://${shown}:${port}`
+}
+
+/** Opens the auth layer's door. Gives what closes it. */
+export async function listenAuth(
+  { app, health }: AuthDoor,
+  host: string,
+  port: number,
+): Promise<() => Promise<void>> {
+  await named('AUTH_PORT', port, app.listen({ host, port }))
+  return async () => {
+    health.stop()
+    await app.close()
+  }
+}
+
+/** A port that is free now: the provider must know its own address before it listens. */
+export async function freePort(host: string): Promise<number> {
+  const server = createServer()
+  server.listen(0, host)
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
 }

@@ -1,22 +1,28 @@
 import { readConfig } from '../config.ts'
+import type { Config } from '../config.ts'
 import { loadKeys } from '../keys.ts'
+import { startAuth, withAuthAt } from './auth/child.ts'
 import { buildDoors, buildHouse, startJobs } from './build.ts'
-import { ownDatabase, prepareDatabase } from './database.ts'
+import { ownDatabase, prepareDatabase, sharedPool } from './database.ts'
 import { seedDemo } from './demo.ts'
 import { listen, type Listening } from './listen.ts'
 import { stopInTime, untilToldToStop } from './stop.ts'
 
 /** Everything on one machine, until it is told to stop. */
 export async function start(): Promise<number> {
-  const config = readConfig(process.env)
+  const asked = readConfig(process.env)
   const toldToStop = untilToldToStop()
-  const database = await ownDatabase(config)
+  const database = await ownDatabase(asked)
   const closers: (() => Promise<unknown>)[] = [database.stop]
   try {
     // After the database is ours: of two starts at once, one makes the keys.
-    const house = buildHouse({ config, keys: await loadKeys(config), url: database.url })
+    const keys = await loadKeys(asked)
+    await prepareAlone(asked, database.url)
+    const authChild = await startAuth(asked, database.url)
+    closers.unshift(authChild.stop)
+    const config = withAuthAt(asked, authChild.issuer)
+    const house = buildHouse({ config, keys, url: database.url })
     closers.unshift(house.close)
-    await prepareDatabase(house.pool, database.url)
     const doors = await listen(buildDoors(house), config)
     const jobs = startJobs(house)
     closers.unshift(async () => await Promise.all([doors.close(), jobs.stop()]))
@@ -33,12 +39,23 @@ export async function start(): Promise<number> {
   return 0
 }
 
+/** Before there is a house: the auth layer needs the tables as well. */
+async function prepareAlone(config: Config, url: string): Promise<void> {
+  const pool = sharedPool(config, url)
+  try {
+    await prepareDatabase(pool, url)
+  } finally {
+    await pool.end()
+  }
+}
+
 function greeting(
   { api, operators }: Listening,
-  { environment, dataDir, databaseUrl }: ReturnType<typeof readConfig>,
+  { environment, dataDir, databaseUrl, auth }: Config,
 ): string {
   const rows = [
     ['API', api],
+    ['Sign-in', auth.url],
     ['Reference', `${api}/docs`],
     ['Operators', `${operators}/metrics`],
     ...(environment === 'development' ? [['Mailbox', `${api}/dev/mailbox`]] : []),

@@ -49,7 +49,7 @@ export function createAuthLayer(parts: LayerParts): AuthLayer {
       if (second && code === null) throw new AppError('second_factor_required')
       const methods =
         second && code !== null ? await signIn.code(userId, code, whence) : (['pwd'] as const)
-      const tokens = await sessions.begin({ ...whence, ...begun, userId, methods })
+      const tokens = await sessions.begin({ ...place, ...begun, userId, methods })
       await done(userId, 'sign_in', whence)
       return tokens
     },
@@ -67,7 +67,7 @@ export function createAuthLayer(parts: LayerParts): AuthLayer {
   }
 }
 
-const begun = { clientId: PASSWORD_CLIENT, browserId: null } as const
+const begun = { clientId: PASSWORD_CLIENT, authenticatedAt: null, browserId: null } as const
 const nowhere: Whence = { network: null, device: null, clientId: PASSWORD_CLIENT }
 
 function from(place: Place): Whence {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { PAGE_POLICY, markup, page, prefersHtml } from '../../src/http/html.ts'
+import { PAGE_POLICY, page, prefersHtml } from '../../src/http/html.ts'
+import { markup } from '../../src/markup.ts'
 
 test('no value can end its element or its attribute', () => {
   fc.assert(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { AppError, errorCodes } from '../../src/errors.ts'
-import { bug, problems } from '../../src/http/problems.ts'
+import { bug, problems } from '../../src/problems.ts'
 import { retryAfterOf, toProblem } from '../../src/http/refusals/to-problem.ts'
 
 const document = new URL('../../docs/errors.md', import.meta.url)

@@ -46,8 +46,9 @@ export const mayHoldSql: Exceptions = {
   'src/bin/database.ts': 'reads which migration a database has reached, before it is fit to use',
 }
 
-/** Beside `http/`. */
+/** Beside the doors `http/` and `provider/`. */
 export const mayNameStatuses: Exceptions = {
+  'src/problems.ts': 'gives each refusal its status, for both doors',
   'src/ops/operators.ts': 'a small server of its own for operators, which no customer sees',
   'src/db/types.ts': 'the calendar goes round in 400 years, which is no status',
 }

@@ -36,8 +36,8 @@ const http = new RegExp(String.raw`(?<![\w.$'])(?:${statuses})(?![\w.])|\bstatus
 
 export const onlyHttpKnowsStatusCodes: Rule = only(
   http,
-  (path) => path.startsWith('src/http/') || path in mayNameStatuses,
-  'only http/ knows status codes. Throw an AppError, and give its code a status in problems.ts',
+  (path) => /^src\/(?:http|provider)\//.test(path) || path in mayNameStatuses,
+  'only doors know status codes. Throw an AppError, and give its code a status in problems.ts',
 )
 
 export const onlyTimeAsksTheTime: Rule = only(

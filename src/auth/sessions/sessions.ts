@@ -13,7 +13,7 @@ import type { Directory } from '../directory.ts'
 import type { AccessToken, IssueToken } from '../tokens.ts'
 import { digestOfRefreshToken, makeRefreshToken, ownerOfRefreshToken } from './refresh-token.ts'
 import * as store from './store.ts'
-import type { OpenSession } from './store.ts'
+import type { OpenSession, Whose } from './store.ts'
 
 /** Refreshing does not move it: after two weeks everyone signs in again. */
 export const SESSION_LIVES = 14n * DAY
@@ -34,6 +34,8 @@ export type Beginning = Readonly<{
   methods: readonly string[]
   network: string | null
   device: string | null
+  /** When; null: right now. */
+  authenticatedAt: Micros | null
   /** The provider's own session in that browser. */
   browserId: string | null
 }>
@@ -41,7 +43,7 @@ export type Beginning = Readonly<{
 /** `expiresIn` is the access token's life in seconds. */
 export type SessionTokens = AccessToken & Readonly<{ refreshToken: string; userId: UserId }>
 
-type Whose = Readonly<{ userId: UserId; sessionId: SessionId }>
+export type Shown = Readonly<{ methods: readonly string[]; at: Micros }>
 
 export type Sessions = Readonly<{
   /** Begins a session that somebody has just signed in to, without tokens yet. */
@@ -61,6 +63,8 @@ export type Sessions = Readonly<{
    * @throws AppError `refresh_token_invalid` when the session has ended.
    */
   renew: (whose: Whose, methods: readonly string[]) => Promise<AccessToken>
+  /** Notes that factors were shown again at a time; of a session that has ended, nothing. */
+  note: (whose: Whose, shown: Shown) => Promise<void>
   /** What tokens of an open session say; `null` when it has ended, or its user may not go on. */
   claimsOf: (whose: Whose) => Promise<SessionClaims | null>
   list: (userId: UserId) => Promise<readonly OpenSession[]>
@@ -99,6 +103,7 @@ export function createSessions(parts: SessionParts): Sessions {
       ...beginning,
       sessionId,
       now,
+      authenticatedAt: beginning.authenticatedAt ?? now,
       expiresAt: after(now, SESSION_LIVES),
     })
     return sessionId
@@ -168,8 +173,12 @@ export function createSessions(parts: SessionParts): Sessions {
     await end({ userId, sessionId: stored.sessionId })
   }
 
+  async function note(whose: Whose, shown: Shown): Promise<void> {
+    await store.renewSession(pool, { ...whose, ...shown, now: clock.now() })
+  }
+
   async function renew(whose: Whose, methods: readonly string[]): Promise<AccessToken> {
-    await store.renewSession(pool, { ...whose, methods, now: clock.now() })
+    await note(whose, { methods, at: clock.now() })
     return await issue(whose)
   }
 
@@ -198,6 +207,7 @@ export function createSessions(parts: SessionParts): Sessions {
     begin,
     refresh,
     renew,
+    note,
     claimsOf,
     list: async (userId) => await store.readSessions(pool, userId, clock.now()),
     end,

@@ -1,9 +1,11 @@
 import { textArray, uuidArray } from '../../db/arrays.ts'
 import type { Queryable } from '../../db/query.ts'
-import { printId } from '../../ids/ids.ts'
+import { parseId, printId } from '../../ids/ids.ts'
 import type { SessionId, UserId } from '../../ids/ids.ts'
 import { printTime } from '../../time.ts'
 import type { Micros } from '../../time.ts'
+
+export type Whose = Readonly<{ userId: UserId; sessionId: SessionId }>
 
 /** A session that has not ended, as its owner sees it in a list. */
 export type OpenSession = Readonly<{
@@ -20,7 +22,7 @@ const insertSessionStatement = {
   name: 'auth_insert_session',
   text: `insert into session (user_id, session_id, created_at, expires_at, client_id, device,
            network, methods, authenticated_at, browser_id)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $3, $9)`,
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 }
 
 export async function insertSession(
@@ -34,12 +36,14 @@ export async function insertSession(
     device: string | null
     network: string | null
     methods: readonly string[]
+    authenticatedAt: Micros
     browserId: string | null
   }>,
 ): Promise<void> {
   const { userId, sessionId, clientId, device, network, methods, browserId } = ask
   const times = [printTime(ask.now), printTime(ask.expiresAt)]
-  const begun = [clientId, device, network, textArray(methods), browserId]
+  const shown = [textArray(methods), printTime(ask.authenticatedAt)]
+  const begun = [clientId, device, network, ...shown, browserId]
   await tx.query(insertSessionStatement, [userId, sessionId, ...times, ...begun])
 }
 
@@ -87,7 +91,7 @@ export async function readSessions(
 
 const renewStatement = {
   name: 'auth_renew_session',
-  text: `update session set authenticated_at = $2, methods = $4
+  text: `update session set authenticated_at = $5, methods = $4
          where ${open} and session_id = $3`,
 }
 
@@ -98,11 +102,12 @@ export async function renewSession(
     userId: UserId
     sessionId: SessionId
     methods: readonly string[]
+    at: Micros
     now: Micros
   }>,
 ): Promise<void> {
   const values = [ask.userId, printTime(ask.now), ask.sessionId, textArray(ask.methods)]
-  await db.query(renewStatement, values)
+  await db.query(renewStatement, [...values, printTime(ask.at)])
 }
 
 const insertTokenStatement = {
@@ -218,15 +223,23 @@ export async function revokeSessions(
   if (rows.length === 0) return 0
   const ended = rows.map(({ sessionId }) => sessionId)
   await tx.query(denyStatement, [uuidArray(ended), now, printTime(ask.until)])
-  const grants = ended.map((id) => grantOf(id))
+  const grants = ended.map((sessionId) => grantOf({ userId: ask.userId, sessionId }))
   const browsers = rows.flatMap(({ browserId }) => browserId ?? [])
   await tx.query(endGrantsStatement, [textArray(grants), textArray(browsers)])
   return rows.length
 }
 
-/** A session that began on the provider's pages has its grant under its own id. */
-export function grantOf(sessionId: SessionId): string {
-  return printId('sess', sessionId)
+/** The grant of a session that began on the provider's pages is named after it and its user. */
+export function grantOf({ userId, sessionId }: Whose): string {
+  return `${printId('sess', sessionId)}.${printId('user', userId)}`
+}
+
+/** Whose session a grant is; `null` for what is no grant of ours. */
+export function sessionOfGrant(grantId: string): Whose | null {
+  const [session = '', user = ''] = grantId.split('.')
+  const sessionId = parseId('sess', session)
+  const userId = parseId('user', user)
+  return sessionId && userId ? { userId, sessionId } : null
 }
 
 const deleteSessionsStatement = {

@@ -1,8 +1,8 @@
 import { AppError } from '../../errors.ts'
 import type { ErrorCode, Facts } from '../../errors.ts'
 import type { FieldError } from './fields.ts'
-import { bug, problems } from '../problems.ts'
-import type { Row } from '../problems.ts'
+import { bug, problems } from '../../problems.ts'
+import type { Row } from '../../problems.ts'
 
 /** Seconds to wait before asking again, where the thrower knows no better. */
 const RETRY_AFTER_SECONDS: Readonly<Record<number, number>> = { 429: 1, 503: 2 }

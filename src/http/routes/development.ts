@@ -1,7 +1,8 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { printTime } from '../../time.ts'
-import { PAGE_POLICY, markup, page, prefersHtml } from '../html.ts'
+import { PAGE_POLICY, page, prefersHtml } from '../html.ts'
+import { markup } from '../../markup.ts'
 import type { Message, ReadMailbox } from '../parts.ts'
 import { MailboxQuery } from '../schemas.ts'
 

@@ -1,6 +1,7 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { PAGE_POLICY, markup, page, prefersHtml } from '../html.ts'
+import { PAGE_POLICY, page, prefersHtml } from '../html.ts'
+import { markup } from '../../markup.ts'
 import type { HttpParts } from '../parts.ts'
 import { NoQuery } from '../schemas.ts'
 

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import reference from '@scalar/fastify-api-reference'
 import type { FastifyPluginCallback, FastifyReply } from 'fastify'
 import { AppError } from '../../errors.ts'
-import { PAGE_POLICY, markup, page } from '../html.ts'
-import { bug, problems } from '../problems.ts'
+import { PAGE_POLICY, page } from '../html.ts'
+import { markup } from '../../markup.ts'
+import { bug, problems } from '../../problems.ts'
 
 /** The script is five megabytes, and changes only with a release. */
 const SCRIPT_MAY_BE_CACHED = 'public, max-age=3600'

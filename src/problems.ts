@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../errors.ts'
+import type { ErrorCode } from './errors.ts'
 
 /** `sentence` is for people: no codes, no technical words, and what to do if something can be. */
 export type Row = Readonly<{ status: number; title: string; sentence: string }>

@@ -1,0 +1,44 @@
+import { setPriority } from 'node:os'
+import { readConfig } from '../../config.ts'
+import { guardDatabase } from '../../db/guard.ts'
+import { loadKeys } from '../../keys.ts'
+import { systemClock } from '../../time.ts'
+import { buildAuthDoor } from './build.ts'
+import { requireMigrated, sharedDatabase, sharedPool } from '../database.ts'
+import { freePort, listenAuth } from '../listen.ts'
+import { stopInTime, untilToldToStop } from '../stop.ts'
+
+/** Hashing passwords takes whole cores: on a machine shared with servers, payments go first. */
+const PRIORITY = 10
+
+/** The auth layer alone, until it is told to stop, or whoever started it is gone. */
+export async function auth(): Promise<number> {
+  const config = readConfig(process.env)
+  const toldToStop = Promise.race([untilToldToStop(), untilLeft()])
+  const database = await sharedDatabase(config)
+  const closers: (() => Promise<unknown>)[] = [database.stop]
+  try {
+    const pool = sharedPool(config, database.url)
+    closers.unshift(async () => await pool.end())
+    await guardDatabase(pool)
+    await requireMigrated(pool)
+    const port = config.auth.port === 0 ? await freePort(config.host) : config.auth.port
+    const issuer = config.auth.port === 0 ? `http://localhost:${port}` : config.auth.url
+    const site = { config, keys: await loadKeys(config), url: database.url }
+    const door = buildAuthDoor(site, pool, systemClock, issuer)
+    closers.unshift(await listenAuth(door, config.host, port))
+    setPriority(PRIORITY)
+    if (process.send) process.send({ issuer })
+    else console.log(`Farthing signs people in at ${issuer}.`)
+    await toldToStop
+  } finally {
+    await stopInTime(closers)
+  }
+  return 0
+}
+
+/** Started by `farthing start`, it ends when that process does, however that ended. */
+async function untilLeft(): Promise<void> {
+  if (process.send === undefined) return await new Promise(() => undefined)
+  await new Promise<void>((resolve) => void process.once('disconnect', resolve))
+}

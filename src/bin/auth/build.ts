@@ -1,0 +1,98 @@
+import type { FastifyInstance } from 'fastify'
+import { createBuiltinDirectory } from '../../auth/directories/builtin.ts'
+import { createPasswords } from '../../auth/directories/passwords.ts'
+import type { Directory } from '../../auth/directory.ts'
+import { noFactors } from '../../auth/factors/no-factors.ts'
+import { createRecorder } from '../../auth/guard/record.ts'
+import { createThrottle, unthrottled } from '../../auth/guard/throttle.ts'
+import { createSessions } from '../../auth/sessions/sessions.ts'
+import { createSignIn } from '../../auth/sign-in.ts'
+import { createIssuer } from '../../auth/tokens.ts'
+import type { Pool } from '../../db/pool.ts'
+import type { createHealth } from '../../ops/health.ts'
+import { createLog } from '../../ops/log.ts'
+import { createAuthLayer } from '../../provider/layer.ts'
+import { readClients } from '../../provider/openid/clients.ts'
+import type { Client } from '../../provider/openid/clients.ts'
+import { createProvider } from '../../provider/openid/provider.ts'
+import { providerPages } from '../../provider/pages/provider-pages.ts'
+import { createAuthServer } from '../../provider/server.ts'
+import type { Clock } from '../../time.ts'
+import { readTokenKeys } from '../../token-keys.ts'
+import { databaseHealth } from '../build.ts'
+import type { Site } from '../build.ts'
+import { backSecretOf, secretFor } from './secrets.ts'
+
+export type AuthDoor = Readonly<{
+  app: FastifyInstance
+  health: ReturnType<typeof createHealth>
+}>
+
+/** The auth layer. It does not listen yet. `issuer` is where browsers will find it. */
+export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: string): AuthDoor {
+  const { config, keys } = site
+  const { tokenTtlSeconds, publicUrl: audience } = config
+  const directory = buildDirectory(site, pool)
+  const record = createRecorder(pool, clock)
+  const names = { issuer, audience, ttlSeconds: tokenTtlSeconds }
+  const issueToken = createIssuer({ keys: readTokenKeys(keys.tokenKeys), ...names, clock })
+  const sessions = createSessions({ pool, directory, issueToken, tokenTtlSeconds, clock })
+  const throttle = config.rateLimits ? createThrottle(clock) : unthrottled
+  const factors = noFactors
+  const signIn = createSignIn({ db: pool, directory, factors, throttle, record })
+  const enrolling = { pool, clock, digestKey: keys.digestKey, directory }
+  const layer = createAuthLayer({ sessions, signIn, record, enrolling })
+  const clients = readClients({ ...config.auth, issuer })
+  const provider = createProvider({
+    issuer,
+    audience,
+    tokenKeys: keys.tokenKeys,
+    tokenTtlSeconds,
+    cookieKey: secretFor(keys, 'cookies of the auth layer'),
+    clients,
+    db: pool,
+    clock,
+    sessions,
+    pages: providerPages,
+  })
+  const health = databaseHealth(pool)
+  const app = createAuthServer({
+    provider,
+    db: pool,
+    clock,
+    directory,
+    signIn,
+    factors,
+    sessions,
+    record,
+    layer,
+    clientOf: finder(clients),
+    audience,
+    issuer,
+    appOrigins: originsOf(clients, issuer),
+    backSecret: backSecretOf(keys),
+    log: createLog(config.environment),
+    readiness: health.readiness,
+  })
+  return { app, health }
+}
+
+function buildDirectory({ config }: Site, pool: Pool): Directory {
+  return createBuiltinDirectory({ db: pool, passwords: createPasswords(config.argon2) })
+}
+
+function finder(clients: readonly Client[]): (id: string) => Client {
+  const byId = new Map(clients.map((client) => [client.id, client]))
+  return (id) => {
+    const client = byId.get(id)
+    if (!client) throw new Error(`The provider let a client in that nobody knows: ${id}`)
+    return client
+  }
+}
+
+function originsOf(clients: readonly Client[], issuer: string): readonly string[] {
+  const uris = clients.flatMap(({ metadata }) => metadata.redirect_uris ?? [])
+  const origins = new Set(uris.map((uri) => new URL(uri).origin))
+  origins.delete(new URL(issuer).origin)
+  return [...origins]
+}

@@ -1,0 +1,180 @@
+import { errors, Provider } from 'oidc-provider'
+import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
+import type { Sessions } from '../../auth/sessions/sessions.ts'
+import { sessionOfGrant } from '../../auth/sessions/store.ts'
+import type { Queryable } from '../../db/query.ts'
+import type { TokenJwk } from '../../keys.ts'
+import { networkOf } from '../../network.ts'
+import type { Clock } from '../../time.ts'
+import { createAdapter } from './adapter.ts'
+import type { Client } from './clients.ts'
+import { extraClaims, findAccount, GRANT_SECONDS, grantFor } from './grants.ts'
+
+const CODE_SECONDS = 60
+const DEVICE_CODE_SECONDS = 600
+const ID_TOKEN_SECONDS = 300
+const INTERACTION_SECONDS = 1_800
+/** How long a browser stays signed in at the auth layer itself. */
+const BROWSER_SECONDS = 12 * 3_600
+const DEVICE_MAX = 200
+
+/** Pages that the library asks for in the middle of its own work. `form` is its own markup. */
+export type ProviderPages = Readonly<{
+  signOut: (form: string) => string
+  signedOut: () => string
+  deviceCode: (form: string, problem: string | null) => string
+  deviceConfirm: (form: string, app: string, code: string) => string
+  deviceDone: (app: string) => string
+  problem: (title: string, text: string) => string
+}>
+
+export type ProviderParts = Readonly<{
+  issuer: string
+  /** The API, which access tokens are for. */
+  audience: string
+  /** Private keys; the first signs, all are published. */
+  tokenKeys: readonly TokenJwk[]
+  tokenTtlSeconds: number
+  /** 32 bytes: signs cookies. */
+  cookieKey: string
+  clients: readonly Client[]
+  db: Queryable
+  clock: Clock
+  sessions: Sessions
+  pages: ProviderPages
+}>
+
+/** The OpenID provider, without sign-in pages. @see OpenID Connect Core 1.0, RFC 9700 */
+export function createProvider(parts: ProviderParts): Provider {
+  const { issuer, clients, sessions } = parts
+  const byId = new Map(clients.map((client) => [client.id, client]))
+  const clientOf = (id: string): Client => {
+    const client = byId.get(id)
+    if (!client) throw new errors.InvalidClient('there is no such client')
+    return client
+  }
+  const provider = new Provider(issuer, {
+    ...fixed,
+    adapter: createAdapter({
+      ...parts,
+      onGrantEnd: async (id) => await endSessionOf(id, sessions),
+    }),
+    clients: clients.map(({ metadata }) => metadata),
+    jwks: { keys: parts.tokenKeys.map((key) => ({ ...key, alg: 'ES256', use: 'sig' }) as const) },
+    cookies: { keys: [parts.cookieKey] },
+    ttl: { ...lives, AccessToken: parts.tokenTtlSeconds, ClientCredentials: parts.tokenTtlSeconds },
+    findAccount: async (_ctx, sub) => await findAccount(parts.db, sub),
+    loadExistingGrant: async (ctx) =>
+      await grantFor(ctx, { sessions, clientOf, audience: parts.audience }, whenceOf(ctx)),
+    extraTokenClaims: async (_ctx, token) =>
+      token.kind === 'AccessToken' ? await extraClaims(sessions, token) : undefined,
+    clientBasedCORS: (_ctx, origin, client) =>
+      (client.redirectUris ?? []).some((uri) => new URL(uri).origin === origin),
+    interactions: { url: (_ctx, { uid }) => `/interaction/${uid}` },
+    features: featuresOf(parts, clientOf),
+    renderError: (ctx, { error, error_description: why }) => {
+      ctx.type = 'html'
+      ctx.body = parts.pages.problem('That did not work', `${why ?? error}.`)
+    },
+  })
+  // Behind a proxy that ends TLS, which the issuer's https tells of.
+  provider.proxy = issuer.startsWith('https:')
+  return provider
+}
+
+const fixed = {
+  clientDefaults: { id_token_signed_response_alg: 'ES256' },
+  enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
+  responseTypes: ['code'],
+  pkce: { required: () => true },
+  scopes: ['openid', 'offline_access'],
+  claims: {
+    openid: ['sub'],
+    profile: ['name', 'preferred_username'],
+    email: ['email', 'email_verified'],
+    phone: ['phone_number', 'phone_number_verified'],
+  },
+  // The app reads who signed in from the ID token: access tokens are for the API only.
+  conformIdTokenClaims: false,
+  extraParams: ['screen_hint'],
+  issueRefreshToken: async (_ctx, client) =>
+    await Promise.resolve(client.grantTypeAllowed('refresh_token')),
+  rotateRefreshToken: () => true,
+  expiresWithSession: async () => await Promise.resolve(false),
+} satisfies Configuration
+
+const lives: NonNullable<Configuration['ttl']> = {
+  AuthorizationCode: CODE_SECONDS,
+  DeviceCode: DEVICE_CODE_SECONDS,
+  Grant: GRANT_SECONDS,
+  IdToken: ID_TOKEN_SECONDS,
+  Interaction: INTERACTION_SECONDS,
+  Session: BROWSER_SECONDS,
+  // Rotation does not move the end of the family.
+  RefreshToken: (ctx) => ctx.oidc.entities.RotatedRefreshToken?.remainingTTL ?? GRANT_SECONDS,
+}
+
+function featuresOf(
+  { audience, tokenTtlSeconds, pages }: ProviderParts,
+  clientOf: (id: string) => Client,
+): NonNullable<Configuration['features']> {
+  return {
+    devInteractions: { enabled: false },
+    clientCredentials: { enabled: true },
+    revocation: { enabled: true },
+    rpInitiatedLogout: {
+      enabled: true,
+      logoutSource: (ctx, form) => show(ctx, pages.signOut(form)),
+      postLogoutSuccessSource: (ctx) => show(ctx, pages.signedOut()),
+    },
+    deviceFlow: {
+      enabled: true,
+      userCodeInputSource: (ctx, form, _out, error) =>
+        show(ctx, pages.deviceCode(form, error ? problemOf(error) : null)),
+      userCodeConfirmSource: (ctx, form, client, _device, code) =>
+        show(ctx, pages.deviceConfirm(form, nameOf(client.clientId), code)),
+      successSource: (ctx) => show(ctx, pages.deviceDone(nameOf(ctx.oidc.client?.clientId ?? ''))),
+    },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: (_ctx, _client, oneOf) => oneOf ?? audience,
+      useGrantedResource: () => true,
+      getResourceServerInfo: (_ctx, resource, client) => {
+        if (resource !== audience) throw new errors.InvalidTarget()
+        return {
+          scope: clientOf(client.clientId).scopes.join(' '),
+          audience,
+          accessTokenTTL: tokenTtlSeconds,
+          accessTokenFormat: 'jwt',
+          jwt: { sign: { alg: 'ES256' } },
+        }
+      },
+    },
+  }
+
+  function nameOf(id: string): string {
+    return clientOf(id).name
+  }
+}
+
+function show(ctx: KoaContextWithOIDC, text: string): void {
+  ctx.type = 'html'
+  ctx.body = text
+}
+
+/** What the library calls a wrong, old or used code; the code itself is not repeated. */
+function problemOf(error: Error): string {
+  if (error.name === 'AbortedError') return 'The sign-in was stopped.'
+  return 'This code is wrong, too old, or was used already. Look at it again, or start anew.'
+}
+
+async function endSessionOf(grantId: string, sessions: Sessions): Promise<void> {
+  const whose = sessionOfGrant(grantId)
+  if (whose) await sessions.end(whose)
+}
+
+/** Where a browser asks from, as a list of sessions shows it. */
+export function whenceOf(ctx: Pick<KoaContextWithOIDC, 'ip' | 'get'>) {
+  const device = ctx.get('user-agent').slice(0, DEVICE_MAX)
+  return { network: networkOf(ctx.ip), device: device === '' ? null : device }
+}

@@ -1,0 +1,59 @@
+import { markup } from '../../markup.ts'
+import type { ProviderPages } from '../openid/provider.ts'
+import { alert, print } from './layout.ts'
+
+/**
+ * Pages in the middle of the provider's own work. It hands in forms of its own, which hold a secret
+ * against forged requests; our buttons belong to them by the form's id.
+ */
+export const providerPages: ProviderPages = {
+  signOut: (form) =>
+    print({
+      title: 'Sign out?',
+      body: markup`<section class="card"><h1>Sign out?</h1>
+<p class="quiet">This browser will be signed out, of all apps of Farthing.</p>
+${{ text: form }}
+<button form="op.logoutForm" name="logout" value="yes" autofocus>Sign out</button>
+<button form="op.logoutForm" class="second">Leave only this app</button>
+</section>`,
+    }),
+  signedOut: () => message('Signed out', 'You are signed out of this browser.'),
+  deviceCode: (form, problem) =>
+    print({
+      title: 'Connect a device',
+      body: markup`<section class="card"><h1>Connect a device</h1>
+<p class="quiet">Type the code that your device or command line shows.</p>
+${alert(problem)}
+${{ text: plainForm(form) }}
+<button form="op.deviceInputForm">Go on</button>
+</section>`,
+    }),
+  deviceConfirm: (form, app, code) =>
+    print({
+      title: 'Is this your device?',
+      body: markup`<section class="card"><h1>Is this your device?</h1>
+<p>${app} shows this code:</p>
+<p><code>${code}</code></p>
+<p class="quiet">Go on only if you see the very same code on a device in front of you, and if it was
+you who began. Whoever sent you a code or a link here wants your money.</p>
+${{ text: form }}
+<button form="op.deviceConfirmForm" autofocus>It is mine: go on</button>
+<button form="op.deviceConfirmForm" class="second" name="abort" value="yes">Stop</button>
+</section>`,
+    }),
+  deviceDone: (app) => message('Connected', `${app} is signed in. You can close this page.`),
+  problem: (title, text) => message(title, text),
+}
+
+/** A page that says one thing. */
+export function message(title: string, text: string): string {
+  return print({
+    title,
+    body: markup`<section class="card"><h1>${title}</h1><p>${text}</p></section>`,
+  })
+}
+
+/** The library's input runs a script of its own that our policy refuses. */
+function plainForm(form: string): string {
+  return form.replaceAll(/\son\w+="[^"]*"/g, '')
+}

@@ -1,0 +1,79 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Provider } from 'oidc-provider'
+import type { Whence } from '../../auth/guard/record.ts'
+import { AppError } from '../../errors.ts'
+import { parseId, printId } from '../../ids/ids.ts'
+import type { UserId } from '../../ids/ids.ts'
+import { networkOf } from '../../network.ts'
+import { problems } from '../../problems.ts'
+import type { Micros } from '../../time.ts'
+
+/** A sign-in on its way, as the library keeps it; bound to one browser by a cookie. */
+export type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>
+
+/** What was shown so far, of someone who must show more. It opens nothing. */
+export type Pending = Readonly<{ userId: UserId; expired: boolean }>
+
+const DEVICE_MAX = 200
+
+export function whenceOf({ ip, headers }: FastifyRequest, clientId: string | null): Whence {
+  const device = headers['user-agent']?.slice(0, DEVICE_MAX) ?? null
+  return { network: networkOf(ip), device, clientId }
+}
+
+/** @throws AppError `route_unknown` when it is over, or belongs to another browser. */
+export async function interactionOf(
+  provider: Provider,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<Interaction> {
+  try {
+    return await provider.interactionDetails(request.raw, reply.raw)
+  } catch (cause) {
+    throw new AppError('route_unknown', {}, { cause })
+  }
+}
+
+export function clientIdOf({ params }: Interaction): string {
+  return String(params['client_id'])
+}
+
+/** Remembers the first step, under a name that the library does not take for a sign-in. */
+export async function keepPending(interaction: Interaction, pending: Pending): Promise<void> {
+  interaction.result = { pending: { ...pending, userId: printId('user', pending.userId) } }
+  await interaction.persist()
+}
+
+export function pendingOf({ result }: Interaction): Pending | null {
+  const pending = result?.['pending'] as { userId?: unknown; expired?: unknown } | undefined
+  const userId = typeof pending?.userId === 'string' ? parseId('user', pending.userId) : null
+  return userId ? { userId, expired: pending?.expired === true } : null
+}
+
+/** Signs somebody in: the library goes on with what their app asked for. */
+export async function signedIn(
+  provider: Provider,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  shown: Readonly<{ userId: UserId; methods: readonly string[]; now: Micros }>,
+): Promise<string> {
+  const { userId, methods } = shown
+  const login = {
+    accountId: printId('user', userId),
+    amr: [...methods],
+    loginTs: Number(shown.now / 1_000_000n),
+  }
+  const once = { mergeWithLastSubmission: false }
+  return await provider.interactionResult(request.raw, reply.raw, { login }, once)
+}
+
+/** What a page says about a refusal that its reader can mend; anything else is thrown on. */
+export function sentenceFor(error: unknown, mendable: readonly AppError['code'][]): string {
+  if (!(error instanceof AppError) || !mendable.includes(error.code)) throw error
+  const { why, retryAfterSeconds } = error.facts
+  if (error.code === 'password_refused') return `This password ${String(why)}.`
+  const { sentence } = problems[error.code]
+  if (typeof retryAfterSeconds !== 'number') return sentence
+  const minutes = Math.ceil(retryAfterSeconds / 60)
+  return `${sentence} Try again in ${minutes === 1 ? 'a minute' : `${minutes} minutes`}.`
+}

@@ -1,0 +1,148 @@
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import fastify, { LogController } from 'fastify'
+import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply } from 'fastify'
+import type { Provider } from 'oidc-provider'
+import type { AuthLayer } from '../access/auth-layer.ts'
+import { AppError } from '../errors.ts'
+import { bug, problems } from '../problems.ts'
+import { pagePolicy } from './pages/layout.ts'
+import { message } from './pages/provider-pages.ts'
+import { assetRoutes } from './routes/assets.ts'
+import { backRoutes } from './routes/back.ts'
+import { interactionRoutes } from './routes/interaction.ts'
+import type { InteractionParts } from './routes/interaction.ts'
+
+const BODY_MAX_BYTES = 32 * 1024
+const CONNECTIONS_MAX = 5_000
+const HEADERS_ARRIVE_MS = 10_000
+const REQUEST_ARRIVES_MS = 15_000
+
+/** Paths that are ours; all others are the provider's. */
+const ours =
+  /^\/(?:$|(?:interaction|account|assets|reset|lost-factors|back|healthz|readyz)(?:\/|\?|$))/
+
+export type AuthServerParts = InteractionParts &
+  Readonly<{
+    log: FastifyBaseLogger
+    issuer: string
+    /** Where apps live that people come from and go back to. */
+    appOrigins: readonly string[]
+    provider: Provider
+    layer: AuthLayer
+    backSecret: string
+    readiness: () => Promise<Readonly<{ ready: boolean }>>
+  }>
+
+/**
+ * The auth layer's door. Forms and scripts may only come from its own pages: cookies say who is
+ * signed in here, so the Origin of whatever changes something is looked at.
+ */
+export function createAuthServer(parts: AuthServerParts): FastifyInstance {
+  const { appOrigins } = parts
+  const pages = pagePolicy(appOrigins, [])
+  // An app asks in a hidden frame whether its customer is still signed in.
+  const between = pagePolicy(appOrigins, ["'self'", ...appOrigins])
+  const openid = parts.provider.callback()
+  const app: FastifyInstance = fastify({
+    loggerInstance: parts.log,
+    // Paths hold what opens a door, like a link that resets a password.
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: BODY_MAX_BYTES,
+    // The stock options would turn null into an empty text.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    requestTimeout: REQUEST_ARRIVES_MS,
+    routerOptions: { maxParamLength: 200 },
+    forceCloseConnections: true,
+    serverFactory: (handler): Server => {
+      const limits = { headersTimeout: HEADERS_ARRIVE_MS, requestTimeout: REQUEST_ARRIVES_MS }
+      return createServer(limits, (request, response) => {
+        const own = ours.test(request.url ?? '')
+        secure(response, own ? pages : between)
+        if (own) return handler(request, response)
+        if (typedFor(request)) return to(response, '/device')
+        return void openid(request, response)
+      })
+    },
+  })
+  app.server.maxConnections = CONNECTIONS_MAX
+  app.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string', bodyLimit: BODY_MAX_BYTES },
+    (_request, body, done) => done(null, Object.fromEntries(new URLSearchParams(String(body)))),
+  )
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.url.startsWith('/back/')) return
+    reply.type('text/html; charset=utf-8')
+    const changes = request.method !== 'GET' && request.method !== 'HEAD'
+    if (changes && request.headers.origin !== parts.issuer) throw new AppError('action_forbidden')
+  })
+  app.setErrorHandler(answerError)
+  app.setNotFoundHandler(() => {
+    throw new AppError('route_unknown')
+  })
+  app.register(assetRoutes)
+  app.register(interactionRoutes(parts))
+  app.register(backRoutes(parts.layer, parts.backSecret))
+  app.get('/', async (_request, reply) => await reply.redirect('/account', 303))
+  app.get('/healthz', async (_request, reply) => {
+    return await reply.type('application/json').send({ status: 'alive' })
+  })
+  app.get('/readyz', async (_request, reply) => {
+    const state = await parts.readiness()
+    return await reply
+      .code(state.ready ? 200 : 503)
+      .type('application/json')
+      .send(state)
+  })
+  return app
+}
+
+/** On whatever leaves by this door, whoever answers. @see OWASP Secure Headers */
+function secure(response: ServerResponse, policy: string): void {
+  response.setHeader('content-security-policy', policy)
+  response.setHeader('x-content-type-options', 'nosniff')
+  // `no-referrer` would also take the Origin from forms, which we ask for.
+  response.setHeader('referrer-policy', 'same-origin')
+  response.setHeader('cache-control', 'no-store')
+}
+
+/** A link that types the code of somebody else's device for its reader is how people are robbed. */
+function typedFor({ url = '', method }: IncomingMessage): boolean {
+  return method === 'GET' && url.startsWith('/device?')
+}
+
+function to(response: ServerResponse, location: string): void {
+  response.writeHead(303, { location }).end()
+}
+
+/** Pages for people, JSON for scripts and servers. */
+async function answerError(
+  error: FastifyError | AppError,
+  request: { url: string; headers: { accept?: string | undefined }; log: FastifyBaseLogger },
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const refusal = toRefusal(error)
+  const { status, title, sentence } = refusal ? problems[refusal.code] : bug
+  if (!refusal) request.log.error({ err: error }, 'a bug')
+  else if (status >= 500) {
+    request.log.warn({ code: refusal.code, cause: refusal.cause }, 'could not answer')
+  }
+  const wait = refusal?.facts['retryAfterSeconds']
+  if (typeof wait === 'number') reply.header('retry-after', Math.ceil(wait))
+  reply.code(status)
+  if (!(request.headers.accept ?? '').includes('text/html')) {
+    const code = refusal?.code ?? 'internal'
+    return await reply.type('application/json').send({ code, errorMessage: sentence })
+  }
+  return await reply.type('text/html; charset=utf-8').send(message(title, sentence))
+}
+
+function toRefusal(error: FastifyError | AppError): AppError | null {
+  if (error instanceof AppError) return error
+  if (error.statusCode === 413) return new AppError('body_too_large')
+  if (error.validation !== undefined || (error.statusCode ?? 500) < 500) {
+    return new AppError('request_invalid', {}, { cause: error })
+  }
+  return null
+}
