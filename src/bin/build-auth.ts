@@ -1,7 +1,7 @@
 import type { AuthLayer } from '../access/auth-layer.ts'
 import { createBuiltinDirectory } from '../auth/directories/builtin.ts'
 import { createPasswords } from '../auth/directories/passwords.ts'
-import { noFactors } from '../auth/factors/no-factors.ts'
+import { createFactors } from '../auth/factors/factors.ts'
 import { createRecorder } from '../auth/guard/record.ts'
 import { createThrottle, unthrottled } from '../auth/guard/throttle.ts'
 import { createSessions } from '../auth/sessions/sessions.ts'
@@ -25,11 +25,15 @@ export function buildAuth({ config, keys }: Site, pool: Pool, clock: Clock): Aut
     ttlSeconds: tokenTtlSeconds,
     clock,
   })
+  const { sealKeys, digestKey } = keys
+  const { hostname: rpId, origin } = new URL(config.auth.url)
+  const site = { rpId, origin }
+  const factors = createFactors({ pool, clock, sealKeys, digestKey, record, site })
   const throttle = config.rateLimits ? createThrottle(clock) : unthrottled
   return createAuthLayer({
     sessions: createSessions({ pool, directory, issueToken, tokenTtlSeconds, clock }),
-    signIn: createSignIn({ db: pool, directory, factors: noFactors, throttle, record }),
+    signIn: createSignIn({ db: pool, directory, factors, throttle, record }),
     record,
-    enrolling: { pool, clock, digestKey: keys.digestKey, directory },
+    enrolling: { pool, clock, digestKey, directory },
   })
 }
