@@ -1,9 +1,10 @@
 import type { Queryable } from '../db/query.ts'
 import { AppError } from '../errors.ts'
 import type { BankAccountId, UserId } from '../ids/ids.ts'
+import type { SealKeys } from '../seal.ts'
 import type { Micros } from '../time.ts'
 import type { BankAccount } from './bank-account.ts'
-import { openSealed, type Owner, type SealKeys } from './seal.ts'
+import { openSealed, type Owner } from './seal.ts'
 import { readBankAccount, readPage, readSealed, shareLock } from './store.ts'
 
 /** When it was linked: from `start` on, and before `end`. */

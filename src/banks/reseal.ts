@@ -1,5 +1,6 @@
 import type { Queryable } from '../db/query.ts'
-import { currentKeyId, openSealed, type Owner, type SealKeys, sealNumber } from './seal.ts'
+import { currentKeyId, type SealKeys } from '../seal.ts'
+import { openSealed, type Owner, sealNumber } from './seal.ts'
 import { readSealedByOtherKeys, replaceSealed } from './store.ts'
 
 const ROWS_PER_BATCH = 500

@@ -2,9 +2,10 @@ import { isUniqueViolation } from '../db/errors.ts'
 import type { Queryable } from '../db/query.ts'
 import { AppError } from '../errors.ts'
 import type { BankAccountId, UserId } from '../ids/ids.ts'
+import type { Sealed } from '../seal.ts'
 import { type Micros, printTime } from '../time.ts'
 import type { BankAccount, BankAccountStatus } from './bank-account.ts'
-import type { Owner, Sealed } from './seal.ts'
+import type { Owner } from './seal.ts'
 
 /** First half of the advisory lock's key: "bank" in ASCII. The other half is a hash of the user. */
 const LINKS_LOCK = 0x62616e6b

@@ -1,9 +1,10 @@
+import { resealSecrets } from '../auth/factors/reseal.ts'
 import { resealAll } from '../banks/reseal.ts'
 import { readConfig } from '../config.ts'
 import { loadKeys } from '../keys.ts'
 import { requireMigrated, sharedDatabase, sharedPool } from './database.ts'
 
-/** Seals bank account numbers anew under the first key, so that older keys can go. */
+/** Seals bank account numbers and secrets of authenticator apps anew under the first key, so that older keys can go. */
 export async function reseal(): Promise<number> {
   const config = readConfig(process.env)
   const { sealKeys } = await loadKeys(config)
@@ -13,6 +14,8 @@ export async function reseal(): Promise<number> {
     await requireMigrated(pool)
     const count = await resealAll(pool, sealKeys)
     console.log(`${count} bank account numbers were sealed anew.`)
+    const secrets = await resealSecrets(pool, sealKeys)
+    console.log(`${secrets} secrets of authenticator apps were sealed anew.`)
   } finally {
     await pool.end()
     await database.stop()

@@ -3,15 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { isAccountNumber, lastFour } from '../../src/banks/bank-account.ts'
-import {
-  currentKeyId,
-  numberDigest,
-  openSealed,
-  type Owner,
-  type SealKeys,
-  sealNumber,
-} from '../../src/banks/seal.ts'
+import { numberDigest, openSealed, type Owner, sealNumber } from '../../src/banks/seal.ts'
 import { newId } from '../../src/ids/ids.ts'
+import type { BankAccountId, UserId } from '../../src/ids/ids.ts'
+import { currentKeyId, type SealKeys } from '../../src/seal.ts'
 
 const accountNumber = fc.stringMatching(/^\d{4,17}$/)
 const newOwner = (): Owner => ({ userId: newId('user'), bankAccountId: newId('bank') })
@@ -32,6 +27,17 @@ test('a sealed number holds nothing of the number, and never looks the same twic
   assert(!Buffer.from(one.bytes).includes('000123456789'))
   assert.notDeepEqual(one.bytes, other.bytes)
   assert.notDeepEqual(one.bytes.subarray(0, 12), other.bytes.subarray(0, 12))
+})
+
+test('what is stored keeps its form: a number that was sealed long ago still opens', () => {
+  const old: SealKeys = new Map([['first', Buffer.alloc(32, 7)]])
+  const whose = {
+    userId: '0198f3c2-e1b7-7c3a-9d5e-0f1a2b3c4d5e' as UserId,
+    bankAccountId: '0198f3c2-e1b7-7c3a-9d5e-0f1a2b3c4d5f' as BankAccountId,
+  }
+  const hex = '279709a33e64dcb099c7d5cb8a60f085f0de67e1075e60b36e1f8a06724a797896753a09abadcd4b'
+  const sealed = { keyId: 'first', bytes: Buffer.from(hex, 'hex') }
+  assert.equal(openSealed(old, whose, sealed), '000123456789')
 })
 
 test('every bit of every byte that is changed is noticed', () => {

@@ -1,8 +1,9 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import type { AuthLayer } from '../../src/access/auth-layer.ts'
 import { createBuiltinDirectory } from '../../src/auth/directories/builtin.ts'
 import { createPasswords } from '../../src/auth/directories/passwords.ts'
-import { noFactors } from '../../src/auth/factors/no-factors.ts'
+import { createFactors } from '../../src/auth/factors/factors.ts'
+import type { Factors } from '../../src/auth/factors/factors.ts'
 import { createRecorder } from '../../src/auth/guard/record.ts'
 import { createThrottle } from '../../src/auth/guard/throttle.ts'
 import { createSessions } from '../../src/auth/sessions/sessions.ts'
@@ -24,6 +25,7 @@ import type { TokenKeys } from '../../src/token-keys.ts'
 /** argon2id that takes no time. */
 export const cheapHash = { memoryKiB: 64, passes: 1, parallelism: 1 } as const
 export const names = { issuer: 'http://auth.test', audience: 'http://api.test' } as const
+export const testSite = { rpId: 'auth.test', origin: names.issuer } as const
 export const here = { network: '10.0.0.1', device: 'a test' } as const
 
 export function makeJwk(kid: string): TokenJwk {
@@ -49,6 +51,7 @@ export type TestAuth = Readonly<{
   directory: Directory
   sessions: Sessions
   issueToken: IssueToken
+  factors: Factors
   layer: AuthLayer
 }>
 
@@ -64,8 +67,10 @@ export function openAuth(
   const sessions = createSessions({ pool, directory, issueToken, tokenTtlSeconds: 300, clock })
   const record = createRecorder(pool, clock)
   const throttle = createThrottle(clock)
-  const signIn = createSignIn({ db: pool, directory, factors: noFactors, throttle, record })
+  const sealKeys = new Map([['test', randomBytes(32)]])
+  const factors = createFactors({ ...parts, sealKeys, record, site: testSite })
+  const signIn = createSignIn({ db: pool, directory, factors, throttle, record })
   const enrolling = { ...parts, directory }
   const layer = createAuthLayer({ sessions, signIn, record, enrolling })
-  return { keys, directory, sessions, issueToken, layer }
+  return { keys, directory, sessions, issueToken, factors, layer }
 }

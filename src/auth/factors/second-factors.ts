@@ -12,7 +12,8 @@ export type SecondFactors = Readonly<{
    * Uses up a code of the user's authenticator app, or one of their recovery codes; `null` when it
    * is neither. No code is taken twice.
    *
-   * @throws AppError `rate_limited` with `retryAfterSeconds` after too many wrong ones.
+   * @throws AppError `rate_limited` with `retryAfterSeconds` after too many wrong ones. No stranger
+   * can bring that about: who calls this has seen the right password, or a session.
    */
   useCode: (userId: UserId, code: string) => Promise<CodeMethod | null>
 }>

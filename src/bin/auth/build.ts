@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { createBuiltinDirectory } from '../../auth/directories/builtin.ts'
 import { createPasswords } from '../../auth/directories/passwords.ts'
 import type { Directory } from '../../auth/directory.ts'
-import { noFactors } from '../../auth/factors/no-factors.ts'
+import { createFactors } from '../../auth/factors/factors.ts'
 import { createRecorder } from '../../auth/guard/record.ts'
 import { createThrottle, unthrottled } from '../../auth/guard/throttle.ts'
 import { createSessions } from '../../auth/sessions/sessions.ts'
@@ -38,9 +38,12 @@ export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: stri
   const issueToken = createIssuer({ keys: readTokenKeys(keys.tokenKeys), ...names, clock })
   const sessions = createSessions({ pool, directory, issueToken, tokenTtlSeconds, clock })
   const throttle = config.rateLimits ? createThrottle(clock) : unthrottled
-  const factors = noFactors
+  const { sealKeys, digestKey } = keys
+  const { hostname: rpId, origin } = new URL(issuer)
+  const site = { rpId, origin }
+  const factors = createFactors({ pool, clock, sealKeys, digestKey, record, site })
   const signIn = createSignIn({ db: pool, directory, factors, throttle, record })
-  const enrolling = { pool, clock, digestKey: keys.digestKey, directory }
+  const enrolling = { pool, clock, digestKey, directory }
   const layer = createAuthLayer({ sessions, signIn, record, enrolling })
   const clients = readClients({ ...config.auth, issuer })
   const provider = createProvider({

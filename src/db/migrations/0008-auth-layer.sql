@@ -6,7 +6,7 @@ alter table session
   add column client_id        text   not null default 'password',  -- which program; `password` is POST /v1/session
   add column device           text,                                -- what it says it is
   add column network          text,                                -- address, or /64 of IPv6, it began from
-  add column methods          text[] not null default '{pwd}',     -- RFC 8176: pwd, otp, hwk, user, mfa, rc
+  add column methods          text[] not null default '{pwd}',     -- RFC 8176, and rc: see docs/auth.md
   add column authenticated_at timestamptz,                         -- when a factor was last shown; null: at created_at
   add column used_at          timestamptz,                         -- when it was last refreshed
   add column browser_id       text;                                -- the provider's session that it began in
@@ -51,14 +51,15 @@ create table passkey (
   constraint passkey_pkey primary key (user_id, credential_id)
 );
 
+-- A user has two at most: the one that is asked for, and one that is to take its place.
 create table totp (
-  user_id      uuid        not null,
-  sealed       bytea       not null,  -- AES-256-GCM: nonce, ciphertext, tag
-  seal_key     text        not null,
-  last_step    bigint      not null default 0,  -- RFC 6238: no step is taken twice
-  created_at   timestamptz not null,
-  confirmed_at timestamptz,           -- null: not shown to work yet, and asked of nobody
-  constraint totp_pkey primary key (user_id)
+  user_id    uuid        not null,
+  confirmed  boolean     not null,  -- false: not shown to work yet, and asked of nobody
+  sealed     bytea       not null,  -- AES-256-GCM: nonce, ciphertext, tag
+  seal_key   text        not null,
+  last_step  bigint      not null default 0,  -- RFC 6238: no step is taken twice
+  created_at timestamptz not null,  -- when it was begun, or confirmed
+  constraint totp_pkey primary key (user_id, confirmed)
 );
 
 create table recovery_code (

@@ -4,7 +4,7 @@ import type { Provider } from 'oidc-provider'
 import { Type } from 'typebox'
 import type { AuthLayer } from '../../access/auth-layer.ts'
 import type { Directory } from '../../auth/directory.ts'
-import type { SecondFactors } from '../../auth/factors/second-factors.ts'
+import type { Factors } from '../../auth/factors/factors.ts'
 import type { Recorder } from '../../auth/guard/record.ts'
 import type { SignIn } from '../../auth/sign-in.ts'
 import type { Queryable } from '../../db/query.ts'
@@ -27,7 +27,7 @@ export type InteractionParts = Readonly<{
   clock: Clock
   directory: Directory
   signIn: SignIn
-  factors: SecondFactors
+  factors: Factors
   sessions: Sessions
   record: Recorder
   layer: AuthLayer

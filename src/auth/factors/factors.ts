@@ -1,0 +1,51 @@
+import type { Queryable } from '../../db/query.ts'
+import type { UserId } from '../../ids/ids.ts'
+import { createAttempts } from './attempts.ts'
+import type { FactorParts } from './parts.ts'
+import { createPasskeys } from './passkeys/passkeys.ts'
+import type { Passkeys } from './passkeys/passkeys.ts'
+import { createRecoveryCodes } from './recovery-codes.ts'
+import type { RecoveryCodes } from './recovery-codes.ts'
+import type { CodeMethod, SecondFactors } from './second-factors.ts'
+import { deleteFactors, lockFactors, readFactors } from './store.ts'
+import { createTotp, digitsOf } from './totp.ts'
+import type { Totp } from './totp.ts'
+
+/** All that a user can show beside the password. */
+export type Factors = SecondFactors &
+  Readonly<{
+    totp: Totp
+    recoveryCodes: RecoveryCodes
+    passkeys: Passkeys
+    /** Takes all of them off, recovery codes too. The caller records it. */
+    removeAll: (tx: Queryable, userId: UserId) => Promise<void>
+  }>
+
+/** Longer texts are no codes, however they are spaced. */
+const CODE_MAX = 64
+
+export function createFactors(parts: FactorParts): Factors {
+  const totp = createTotp(parts)
+  const recoveryCodes = createRecoveryCodes(parts)
+  const attempts = createAttempts(parts.pool, parts.clock)
+
+  /** By its shape a code is of the one kind or the other, so no attempt counts for both. */
+  async function methodOf(userId: UserId, code: string): Promise<CodeMethod | null> {
+    if (code.length > CODE_MAX) return null
+    if (/^\d{6}$/.test(digitsOf(code))) return (await totp.use(userId, code)) ? 'otp' : null
+    return (await recoveryCodes.use(userId, code)) ? 'rc' : null
+  }
+
+  return {
+    totp,
+    recoveryCodes,
+    passkeys: createPasskeys(parts),
+    enrolled: async (userId) => await readFactors(parts.pool, userId),
+    useCode: async (userId, code) =>
+      await attempts(userId, async () => await methodOf(userId, code)),
+    removeAll: async (tx, userId) => {
+      await lockFactors(tx, userId)
+      await deleteFactors(tx, userId)
+    },
+  }
+}
