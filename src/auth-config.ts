@@ -36,7 +36,7 @@ export type AuthConfig = Readonly<{
   activeDirectory: ActiveDirectoryConfig | null
 }>
 
-export function readAuth(read: Reader, problems: string[]): AuthConfig {
+export function readAuth(read: Reader, publicUrl: string, problems: string[]): AuthConfig {
   const port = read.integer('AUTH_PORT', { from: 0, to: 65_535, unset: 8081 })
   const url = read.url('AUTH_URL', ['http:', 'https:']) ?? `http://localhost:${port}`
   const directory = read.choice('AUTH_DIRECTORY', ['builtin', 'ad'], 'builtin')

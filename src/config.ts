@@ -68,13 +68,14 @@ export function readConfig(environment: Environment): Config {
   const mode = read.choice('FARTHING_ENV', ['development', 'production'], 'development')
   const production = mode === 'production'
   const port = read.integer('PORT', { from: 0, to: 65_535, unset: 8080 })
+  const publicUrl = read.url('PUBLIC_URL', ['http:', 'https:']) ?? `http://localhost:${port}`
   const config: Config = Object.freeze({
     environment: mode,
     // The development routes show every code that was sent: they are for this machine only.
     host: read.text('HOST') ?? (production ? '0.0.0.0' : '127.0.0.1'),
     port,
     opsPort: read.integer('OPS_PORT', { from: 0, to: 65_535, unset: 9090 }),
-    publicUrl: read.url('PUBLIC_URL', ['http:', 'https:']) ?? `http://localhost:${port}`,
+    publicUrl,
     dataDir: resolve(read.text('DATA_DIR') ?? '.farthing'),
     databaseUrl: read.url('DATABASE_URL', ['postgres:', 'postgresql:']),
     poolMax: read.integer('POOL_MAX', { from: 2, to: 200, unset: 10 }),
@@ -87,7 +88,7 @@ export function readConfig(environment: Environment): Config {
     jobConcurrency: read.integer('JOB_CONCURRENCY', { from: 1, to: 64, unset: 4 }),
     keys: readKeySource(read, problems),
     tokenTtlSeconds: read.integer('TOKEN_TTL_SECONDS', { from: 30, to: 3_600, unset: 300 }),
-    auth: readAuth(read, problems),
+    auth: readAuth(read, publicUrl, problems),
     stepUpThreshold: read.cents('STEP_UP_CENTS', 100_000n),
     argon2: readArgon2(read),
     rateLimits: read.choice('RATE_LIMITS', ['on', 'off'], 'on') === 'on',

@@ -10,8 +10,12 @@ import { pagePolicy } from './pages/layout.ts'
 import { message } from './pages/provider-pages.ts'
 import { assetRoutes } from './routes/assets.ts'
 import { backRoutes } from './routes/back.ts'
+import { accountRoutes } from './routes/account/account.ts'
+import type { AccountParts } from './routes/account/account.ts'
+import { secondFactorRoutes } from './routes/account/second-factors.ts'
 import { interactionRoutes } from './routes/interaction.ts'
 import type { InteractionParts } from './routes/interaction.ts'
+import { passkeyRoutes } from './routes/passkeys.ts'
 
 const BODY_MAX_BYTES = 32 * 1024
 const CONNECTIONS_MAX = 5_000
@@ -23,6 +27,7 @@ const ours =
   /^\/(?:$|(?:interaction|account|assets|reset|lost-factors|back|healthz|readyz)(?:\/|\?|$))/
 
 export type AuthServerParts = InteractionParts &
+  AccountParts &
   Readonly<{
     log: FastifyBaseLogger
     issuer: string
@@ -83,6 +88,9 @@ export function createAuthServer(parts: AuthServerParts): FastifyInstance {
   })
   app.register(assetRoutes)
   app.register(interactionRoutes(parts))
+  app.register(passkeyRoutes(parts))
+  app.register(accountRoutes(parts))
+  app.register(secondFactorRoutes(parts))
   app.register(backRoutes(parts.layer, parts.backSecret))
   app.get('/', async (_request, reply) => await reply.redirect('/account', 303))
   app.get('/healthz', async (_request, reply) => {

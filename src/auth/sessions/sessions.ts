@@ -72,6 +72,8 @@ export type Sessions = Readonly<{
   end: (whose: Whose) => Promise<boolean>
   /** Ends all of a user's sessions, but for the one that stays. Gives their number. */
   endAll: (tx: Queryable, userId: UserId, but: SessionId | null) => Promise<number>
+  /** Ends all of a user's sessions that did not begin in that browser. Gives their number. */
+  endOthers: (tx: Queryable, userId: UserId, browserId: string) => Promise<number>
 }>
 
 export type SessionClaims = Readonly<{
@@ -190,9 +192,14 @@ export function createSessions(parts: SessionParts): Sessions {
     )
   }
 
-  async function endAll(tx: Queryable, userId: UserId, but: SessionId | null): Promise<number> {
+  async function endBut(
+    tx: Queryable,
+    userId: UserId,
+    stays: (session: OpenSession) => boolean,
+  ): Promise<number> {
     const open = await store.readSessions(tx, userId, clock.now())
-    const ids = open.map(({ sessionId }) => sessionId).filter((id) => id !== but)
+    const ids = open.filter((session) => !stays(session)).map(({ sessionId }) => sessionId)
+    await store.endBrowsers(tx, userId, open.find(stays)?.browserId ?? null)
     return await store.revokeSessions(tx, revoking(userId, ids))
   }
 
@@ -211,7 +218,10 @@ export function createSessions(parts: SessionParts): Sessions {
     claimsOf,
     list: async (userId) => await store.readSessions(pool, userId, clock.now()),
     end,
-    endAll,
+    endAll: async (tx, userId, but) =>
+      await endBut(tx, userId, ({ sessionId }) => sessionId === but),
+    endOthers: async (tx, userId, browserId) =>
+      await endBut(tx, userId, (session) => session.browserId === browserId),
   }
 }
 

@@ -16,6 +16,7 @@ export type OpenSession = Readonly<{
   methods: readonly string[]
   createdAt: Micros
   usedAt: Micros
+  browserId: string | null
 }>
 
 const insertSessionStatement = {
@@ -75,7 +76,8 @@ export async function readSession(
 const readSessionsStatement = {
   name: 'auth_read_sessions',
   text: `select session_id as "sessionId", client_id as "clientId", device, network, methods,
-           created_at as "createdAt", coalesce(used_at, created_at) as "usedAt"
+           created_at as "createdAt", coalesce(used_at, created_at) as "usedAt",
+           browser_id as "browserId"
          from session where ${open} order by "usedAt" desc, session_id desc`,
 }
 
@@ -227,6 +229,21 @@ export async function revokeSessions(
   const browsers = rows.flatMap(({ browserId }) => browserId ?? [])
   await tx.query(endGrantsStatement, [textArray(grants), textArray(browsers)])
   return rows.length
+}
+
+const endBrowsersStatement = {
+  name: 'auth_end_browsers',
+  text: `delete from oidc_payload
+         where kind = 'Session' and payload ->> 'accountId' = $1 and uid is distinct from $2`,
+}
+
+/** Ends what browsers remember of a user at the provider itself, but for the one that stays. */
+export async function endBrowsers(
+  tx: Queryable,
+  userId: UserId,
+  butBrowserId: string | null,
+): Promise<void> {
+  await tx.query(endBrowsersStatement, [printId('user', userId), butBrowserId])
 }
 
 /** The grant of a session that began on the provider's pages is named after it and its user. */

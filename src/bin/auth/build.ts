@@ -40,8 +40,14 @@ export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: stri
   const throttle = config.rateLimits ? createThrottle(clock) : unthrottled
   const { sealKeys, digestKey } = keys
   const { hostname: rpId, origin } = new URL(issuer)
-  const site = { rpId, origin }
-  const factors = createFactors({ pool, clock, sealKeys, digestKey, record, site })
+  const factors = createFactors({
+    pool,
+    clock,
+    sealKeys,
+    digestKey,
+    record,
+    site: { rpId, origin },
+  })
   const signIn = createSignIn({ db: pool, directory, factors, throttle, record })
   const enrolling = { pool, clock, digestKey, directory }
   const layer = createAuthLayer({ sessions, signIn, record, enrolling })
@@ -69,6 +75,7 @@ export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: stri
     sessions,
     record,
     layer,
+    enrolling,
     clientOf: finder(clients),
     audience,
     issuer,

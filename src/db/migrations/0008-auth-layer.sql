@@ -142,6 +142,8 @@ create table oidc_payload (
 create index oidc_payload_by_grant on oidc_payload (grant_id) where grant_id is not null;
 create index oidc_payload_by_user_code on oidc_payload (user_code) where user_code is not null;
 create index oidc_payload_by_uid on oidc_payload (uid) where uid is not null;
+create index oidc_payload_by_account on oidc_payload ((payload ->> 'accountId'))
+  where kind = 'Session';
 create index oidc_payload_to_erase on oidc_payload (expires_at);
 
 -- Whoever comes from an outside issuer may bring neither.

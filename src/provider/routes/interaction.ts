@@ -35,7 +35,9 @@ export type InteractionParts = Readonly<{
   audience: string
 }>
 
-const Path = Type.Object({ uid: Type.String({ pattern: '^[A-Za-z0-9_-]{10,64}$' }) })
+export const InteractionPath = Type.Object({
+  uid: Type.String({ pattern: '^[A-Za-z0-9_-]{10,64}$' }),
+})
 const text = (maxLength: number) => Type.String({ maxLength })
 const PasswordForm = Type.Object({ login: text(254), password: text(1_024) })
 const CodeForm = Type.Object({ code: text(32) })
@@ -63,7 +65,7 @@ export const interactionRoutes =
   (parts: InteractionParts): FastifyPluginCallbackTypebox =>
   (app, _options, done) => {
     const { provider } = parts
-    const schema = { params: Path }
+    const schema = { params: InteractionPath }
     const of = async (request: FastifyRequest, reply: FastifyReply) =>
       await passing.interactionOf(provider, request, reply)
 
@@ -80,7 +82,8 @@ export const interactionRoutes =
         const whence = passing.whenceOf(request, passing.clientIdOf(interaction))
         try {
           const { userId, expired, second } = await parts.signIn.password(request.body, whence)
-          if (!expired && !second) return await enter(parts, request, reply, userId, ['pwd'])
+          if (!expired && !second)
+            return await go(reply, await enter(parts, request, reply, { userId, methods: ['pwd'] }))
           await passing.keepPending(interaction, { userId, expired })
           return await reply.redirect(baseOf(interaction), 303)
         } catch (error) {
@@ -101,7 +104,8 @@ export const interactionRoutes =
         const whence = passing.whenceOf(request, passing.clientIdOf(interaction))
         try {
           const methods = await parts.signIn.code(pending.userId, request.body.code, whence)
-          return await enter(parts, request, reply, pending.userId, methods)
+          const shown = { userId: pending.userId, methods }
+          return await go(reply, await enter(parts, request, reply, shown))
         } catch (error) {
           const told = passing.sentenceFor(error, mendable)
           const wrong = error instanceof AppError && error.code === 'credentials_invalid'
@@ -139,7 +143,7 @@ export const interactionRoutes =
         try {
           const signUp = { ...ask, displayName: displayName || null, handle: handle || null }
           const { userId } = await parts.layer.signUp(signUp, null, place)
-          return await enter(parts, request, reply, userId, ['pwd'])
+          return await go(reply, await enter(parts, request, reply, { userId, methods: ['pwd'] }))
         } catch (error) {
           const problem = passing.sentenceFor(error, mendable)
           const page = { base: baseOf(interaction), problem, typed: request.body }
@@ -269,23 +273,28 @@ async function changeExpired(
   }
   await record({ ...whence, userId, kind, outcome: 'done', facts: { why: 'expired' } })
   const { totp, passkeys } = await factors.enrolled(userId)
-  if (!totp && passkeys === 0) return await enter(parts, request, reply, userId, ['pwd'])
+  if (!totp && passkeys === 0)
+    return await go(reply, await enter(parts, request, reply, { userId, methods: ['pwd'] }))
   await passing.keepPending(interaction, { userId, expired: false })
   return await reply.redirect(baseOf(interaction), 303)
 }
 
-async function enter(
+async function go(reply: FastifyReply, to: string): Promise<FastifyReply> {
+  return await reply.redirect(to, 303)
+}
+
+/** Signs somebody in, and gives where their browser goes on. */
+export async function enter(
   { provider, record, clock }: InteractionParts,
   request: FastifyRequest,
   reply: FastifyReply,
-  userId: UserId,
-  methods: readonly string[],
-): Promise<FastifyReply> {
+  { userId, methods }: Readonly<{ userId: UserId; methods: readonly string[] }>,
+): Promise<string> {
   const interaction = await passing.interactionOf(provider, request, reply)
   const whence = passing.whenceOf(request, passing.clientIdOf(interaction))
   const shown = { userId, methods, now: clock.now() }
   const to = await passing.signedIn(provider, request, reply, shown)
   const facts = { methods: methods.join(' ') }
   await record({ ...whence, userId, kind: 'sign_in', outcome: 'done', facts })
-  return await reply.redirect(to, 303)
+  return to
 }

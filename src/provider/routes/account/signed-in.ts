@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Provider } from 'oidc-provider'
+import type { Whence } from '../../../auth/guard/record.ts'
+import { AppError } from '../../../errors.ts'
+import { parseId } from '../../../ids/ids.ts'
+import type { UserId } from '../../../ids/ids.ts'
+import { MINUTE } from '../../../time.ts'
+import type { Clock } from '../../../time.ts'
+import { ACCOUNT_CLIENT } from '../../openid/clients.ts'
+import { timeOf } from '../../openid/grants.ts'
+import { whenceOf } from '../passing.ts'
+
+/** Whoever changes how they sign in must have shown a factor within this time. */
+const FRESH_FOR = 10n * MINUTE
+
+/** Whose browser this is, by the provider's own cookie. */
+export type Visitor = Readonly<{
+  userId: UserId
+  browserId: string
+  fresh: boolean
+  whence: Whence
+}>
+
+export type Visits = Readonly<{
+  /** Null after the reply was sent on to the sign-in. */
+  visitor: (request: FastifyRequest, reply: FastifyReply) => Promise<Visitor | null>
+  /** As `visitor`, for changes: whoever is not fresh signs in again first. */
+  fresh: (request: FastifyRequest, reply: FastifyReply) => Promise<Visitor | null>
+  /** For scripts: no detour. @throws AppError `step_up_required`, `unauthenticated`. */
+  freshForScript: (request: FastifyRequest, reply: FastifyReply) => Promise<Visitor>
+}>
+
+export function createVisits(provider: Provider, clock: Clock): Visits {
+  async function look(request: FastifyRequest, reply: FastifyReply): Promise<Visitor | null> {
+    const context = provider.createContext(request.raw, reply.raw)
+    const session = await provider.Session.get(
+      context as Parameters<typeof provider.Session.get>[0],
+    )
+    const userId = parseId('user', session.accountId ?? '')
+    if (!userId) return null
+    const fresh = clock.now() - timeOf(session.loginTs) < FRESH_FOR
+    const whence = whenceOf(request, ACCOUNT_CLIENT)
+    return { userId, browserId: session.uid, fresh, whence }
+  }
+
+  return {
+    visitor: async (request, reply) => {
+      const found = await look(request, reply)
+      if (!found) await reply.redirect(signInUrl(provider, {}), 303)
+      return found
+    },
+    fresh: async (request, reply) => {
+      const found = await look(request, reply)
+      if (found?.fresh) return found
+      await reply.redirect(signInUrl(provider, found ? { prompt: 'login' } : {}), 303)
+      return null
+    },
+    freshForScript: async (request, reply) => {
+      const found = await look(request, reply)
+      if (!found) throw new AppError('unauthenticated')
+      if (!found.fresh) throw new AppError('step_up_required')
+      return found
+    },
+  }
+}
+
+/**
+ * These pages are an app of the provider like any other, so that there is one way to sign in. They
+ * want its cookie, not its code: nobody keeps the verifier, and the code is never used.
+ */
+function signInUrl(provider: Provider, more: Readonly<Record<string, string>>): string {
+  const query = new URLSearchParams({
+    client_id: ACCOUNT_CLIENT,
+    response_type: 'code',
+    scope: 'openid',
+    redirect_uri: `${provider.issuer}/account/signed-in`,
+    code_challenge: randomBytes(32).toString('base64url'),
+    code_challenge_method: 'S256',
+    ...more,
+  })
+  return `/auth?${query.toString()}`
+}

@@ -1,0 +1,69 @@
+import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { AppError } from '../../errors.ts'
+import type { UserId } from '../../ids/ids.ts'
+import { enter, InteractionPath } from './interaction.ts'
+import type { InteractionParts } from './interaction.ts'
+import { clientIdOf, interactionOf, pendingOf, whenceOf } from './passing.ts'
+import type { Interaction } from './passing.ts'
+
+/** What the browser answered; the library that checks it knows its shape. */
+export const BrowserAnswer = Type.Object({}, { additionalProperties: true })
+
+/**
+ * Signing in with a passkey: alone, or as the second step of someone whose password was right. Asked
+ * by a script, so the answers are JSON.
+ */
+export const passkeyRoutes =
+  (parts: InteractionParts): FastifyPluginCallbackTypebox =>
+  (app, _options, done) => {
+    const { provider, factors, directory } = parts
+    const { passkeys } = factors
+
+    app.post(
+      '/interaction/:uid/passkey/options',
+      { schema: { params: InteractionPath } },
+      async (request, reply) => {
+        const interaction = await interactionOf(provider, request, reply)
+        const options = await passkeys.authenticationOptions(questionIn(interaction))
+        return await reply.type('application/json').send(options)
+      },
+    )
+
+    app.post(
+      '/interaction/:uid/passkey',
+      {
+        schema: { params: InteractionPath, body: Type.Object({ response: BrowserAnswer }) },
+      },
+      async (request, reply) => {
+        const interaction = await interactionOf(provider, request, reply)
+        const { response } = request.body
+        const whence = whenceOf(request, clientIdOf(interaction))
+        const answer = { ...questionIn(interaction), response }
+        const { userId, methods } = await passkeys.authenticate(answer, whence)
+        await requireOpen(userId)
+        const shown = knownIn(interaction) ? ['pwd', ...methods] : methods
+        const location = await enter(parts, request, reply, { userId, methods: shown })
+        return await reply.type('application/json').send({ location })
+      },
+    )
+
+    /** A passkey is ours, and yet the directory has the last word on who may come in. */
+    async function requireOpen(userId: UserId): Promise<void> {
+      const { open } = await directory.standing(userId)
+      if (!open) throw new AppError('passkey_refused')
+    }
+
+    done()
+  }
+
+/** Good for this sign-in alone, and after a password for its owner alone. */
+function questionIn(interaction: Interaction) {
+  return { binding: interaction.uid, userId: knownIn(interaction) }
+}
+
+/** Who has shown a password that opens something. */
+function knownIn(interaction: Interaction): UserId | null {
+  const pending = pendingOf(interaction)
+  return pending && !pending.expired ? pending.userId : null
+}
