@@ -44,10 +44,7 @@ export function readAuth(read: Reader, publicUrl: string, problems: string[]): A
     port,
     url: url.replace(/\/$/, ''),
     backUrl: (read.url('AUTH_BACK_URL', ['http:', 'https:']) ?? url).replace(/\/$/, ''),
-    webUrl: (read.url('WEB_URL', ['http:', 'https:']) ?? 'http://localhost:5173').replace(
-      /\/$/,
-      '',
-    ),
+    webUrl: (read.url('WEB_URL', ['http:', 'https:']) ?? publicUrl).replace(/\/$/, ''),
     clientsFile: fileIn(read.text('CLIENTS_FILE')),
     issuersFile: fileIn(read.text('ISSUERS_FILE')),
     activeDirectory: directory === 'ad' ? readActiveDirectory(read, problems) : null,

@@ -12,6 +12,7 @@ import { assetRoutes } from './routes/assets.ts'
 import { backRoutes } from './routes/back.ts'
 import { accountRoutes } from './routes/account/account.ts'
 import type { AccountParts } from './routes/account/account.ts'
+import { Detour } from './routes/account/signed-in.ts'
 import { secondFactorRoutes } from './routes/account/second-factors.ts'
 import { interactionRoutes } from './routes/interaction.ts'
 import type { InteractionParts } from './routes/interaction.ts'
@@ -126,10 +127,11 @@ function to(response: ServerResponse, location: string): void {
 
 /** Pages for people, JSON for scripts and servers. */
 async function answerError(
-  error: FastifyError | AppError,
+  error: FastifyError | AppError | Detour,
   request: { url: string; headers: { accept?: string | undefined }; log: FastifyBaseLogger },
   reply: FastifyReply,
 ): Promise<FastifyReply> {
+  if (error instanceof Detour) return await reply.redirect(error.location, 303)
   const refusal = toRefusal(error)
   const { status, title, sentence } = refusal ? problems[refusal.code] : bug
   if (!refusal) request.log.error({ err: error }, 'a bug')

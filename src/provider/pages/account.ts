@@ -42,7 +42,7 @@ function contacts(user: User): Markup {
     contact('phone', 'Phone', user.phoneNumber, user.phoneVerifiedAt),
   ]
   return markup`<section class="card"><h2>How to reach you</h2>
-<p class="quiet">Both proven raise your limits, and let you back in when you forget your password.</p>
+<p class="quiet">Both proven raise your limits, and let you in when you forget your password.</p>
 <ul class="rows">${rows}</ul></section>
 `
 }
@@ -72,12 +72,13 @@ ${usedAt === null ? 'not used yet' : `last used ${day(usedAt)}`}</small></span>
   )
   const app = totp
     ? markup`<li><span>Authenticator app<br><small>six digits</small></span>
-<form method="post" action="/account/totp/remove"><button class="small second">Remove</button></form>
+<form method="post" action="/account/totp/remove">
+<button class="small second">Remove</button></form>
 </li>`
     : markup`<li><span>Authenticator app<br><small>not set up</small></span>
 <form method="post" action="/account/totp"><button class="small">Set up</button></form></li>`
-  const codes = markup`<li><span>Recovery codes<br><small>${recoveryCodes} left, for when all else is
-lost</small></span><form method="post" action="/account/recovery-codes">
+  const codes = markup`<li><span>Recovery codes<br><small>${recoveryCodes} left, for when all
+else is lost</small></span><form method="post" action="/account/recovery-codes">
 <button class="small second">Make new ones</button></form></li>`
   const any = totp || passkeys.length > 0
   return markup`<section class="card"><h2>Second factors</h2>

@@ -11,8 +11,8 @@ import type { Interaction } from './passing.ts'
 export const BrowserAnswer = Type.Object({}, { additionalProperties: true })
 
 /**
- * Signing in with a passkey: alone, or as the second step of someone whose password was right. Asked
- * by a script, so the answers are JSON.
+ * Signing in with a passkey: alone, or as the second step of someone whose password was right. A
+ * script asks, so the answers are JSON.
  */
 export const passkeyRoutes =
   (parts: InteractionParts): FastifyPluginCallbackTypebox =>

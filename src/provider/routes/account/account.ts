@@ -59,14 +59,12 @@ export const accountRoutes =
 
     app.get('/account', async (request, reply) => {
       const visitor = await visits.visitor(request, reply)
-      if (!visitor) return reply
       const word = (request.query as Readonly<Record<string, string | undefined>>)['done']
       return await reply.send(await show(parts, visitor, doneWords[word ?? ''] ?? null))
     })
 
     app.post('/account/sessions/end', { schema: { body: SessionForm } }, async (request, reply) => {
       const visitor = await visits.visitor(request, reply)
-      if (!visitor) return reply
       const { userId, whence } = visitor
       const sessionId = parseId('sess', request.body.sessionId)
       const ended = sessionId && (await sessions.end({ userId, sessionId }))
@@ -78,7 +76,6 @@ export const accountRoutes =
 
     app.post('/account/sessions/end-others', async (request, reply) => {
       const visitor = await visits.visitor(request, reply)
-      if (!visitor) return reply
       const { userId, whence, browserId } = visitor
       const count = await inTransaction(
         parts.enrolling.pool,
@@ -102,7 +99,6 @@ function contactRoutes(app: App, parts: AccountParts, visits: Visits): void {
     { schema: { params: Channel } },
     async (request, reply) => {
       const visitor = await visits.visitor(request, reply)
-      if (!visitor) return reply
       const { channel } = request.params
       let problem: string | null = null
       try {
@@ -123,7 +119,6 @@ function contactRoutes(app: App, parts: AccountParts, visits: Visits): void {
     { schema: { params: Channel, body: CodeForm } },
     async (request, reply) => {
       const visitor = await visits.visitor(request, reply)
-      if (!visitor) return reply
       const { channel } = request.params
       try {
         await confirm(parts, visitor, { channel, code: request.body.code.trim() })

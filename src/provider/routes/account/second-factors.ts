@@ -36,7 +36,6 @@ export const secondFactorRoutes =
       { schema: { body: RemovePasskey } },
       async (request, reply) => {
         const visitor = await visits.fresh(request, reply)
-        if (!visitor) return reply
         await passkeys.remove(visitor.userId, request.body.credentialId, visitor.whence)
         return await reply.redirect('/account?done=removed', 303)
       },
@@ -44,13 +43,11 @@ export const secondFactorRoutes =
 
     app.post('/account/totp', async (request, reply) => {
       const visitor = await visits.fresh(request, reply)
-      if (!visitor) return reply
       return await reply.send(await begun(visitor.userId))
     })
 
     app.post('/account/totp/confirm', { schema: { body: CodeForm } }, async (request, reply) => {
       const visitor = await visits.fresh(request, reply)
-      if (!visitor) return reply
       try {
         await totp.confirm(visitor.userId, request.body.code, visitor.whence)
       } catch (error) {
@@ -61,14 +58,12 @@ export const secondFactorRoutes =
 
     app.post('/account/totp/remove', async (request, reply) => {
       const visitor = await visits.fresh(request, reply)
-      if (!visitor) return reply
       await totp.remove(visitor.userId, visitor.whence)
       return await reply.redirect('/account?done=removed', 303)
     })
 
     app.post('/account/recovery-codes', async (request, reply) => {
       const visitor = await visits.fresh(request, reply)
-      if (!visitor) return reply
       const codes = await recoveryCodes.make(visitor.userId, visitor.whence)
       return await reply.send(pages.recoveryCodesPage(codes))
     })

@@ -23,20 +23,29 @@ export type Visitor = Readonly<{
 }>
 
 export type Visits = Readonly<{
-  /** Null after the reply was sent on to the sign-in. */
-  visitor: (request: FastifyRequest, reply: FastifyReply) => Promise<Visitor | null>
-  /** As `visitor`, for changes: whoever is not fresh signs in again first. */
-  fresh: (request: FastifyRequest, reply: FastifyReply) => Promise<Visitor | null>
+  /** @throws Detour to the sign-in for who is not signed in. */
+  visitor: (request: FastifyRequest, reply: FastifyReply) => Promise<Visitor>
+  /** As `visitor`, for changes: whoever is not fresh signs in again first. @throws Detour */
+  fresh: (request: FastifyRequest, reply: FastifyReply) => Promise<Visitor>
   /** For scripts: no detour. @throws AppError `step_up_required`, `unauthenticated`. */
   freshForScript: (request: FastifyRequest, reply: FastifyReply) => Promise<Visitor>
 }>
 
+/** No refusal: the reader goes elsewhere first, and comes back. */
+export class Detour extends Error {
+  override readonly name = 'Detour'
+  readonly location: string
+
+  constructor(location: string) {
+    super('elsewhere first')
+    this.location = location
+  }
+}
+
 export function createVisits(provider: Provider, clock: Clock): Visits {
   async function look(request: FastifyRequest, reply: FastifyReply): Promise<Visitor | null> {
     const context = provider.createContext(request.raw, reply.raw)
-    const session = await provider.Session.get(
-      context as Parameters<typeof provider.Session.get>[0],
-    )
+    const session = await provider.Session.get(context)
     const userId = parseId('user', session.accountId ?? '')
     if (!userId) return null
     const fresh = clock.now() - timeOf(session.loginTs) < FRESH_FOR
@@ -47,14 +56,13 @@ export function createVisits(provider: Provider, clock: Clock): Visits {
   return {
     visitor: async (request, reply) => {
       const found = await look(request, reply)
-      if (!found) await reply.redirect(signInUrl(provider, {}), 303)
+      if (!found) throw new Detour(signInUrl(provider, {}))
       return found
     },
     fresh: async (request, reply) => {
       const found = await look(request, reply)
       if (found?.fresh) return found
-      await reply.redirect(signInUrl(provider, found ? { prompt: 'login' } : {}), 303)
-      return null
+      throw new Detour(signInUrl(provider, found ? { prompt: 'login' } : {}))
     },
     freshForScript: async (request, reply) => {
       const found = await look(request, reply)
