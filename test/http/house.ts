@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { createVerifier } from '../../src/access/tokens.ts'
+import type { HttpParts } from '../../src/http/parts.ts'
 import { createServer } from '../../src/http/server.ts'
 import type { UserId } from '../../src/ids/ids.ts'
 import { readMailbox } from '../../src/messages/mailbox.ts'
@@ -32,8 +33,11 @@ export type House = Readonly<{
   close: () => Promise<void>
 }>
 
-/** The whole house with its door, on a database of its own. */
-export async function openHouse(options: WorldOptions = {}): Promise<House> {
+/** The whole house with its door, on a database of its own. `change` gives the door other parts. */
+export async function openHouse(
+  options: WorldOptions = {},
+  change: (world: World) => Partial<HttpParts> = () => ({}),
+): Promise<House> {
   const world = await startWorld(options)
   const { pool, clock } = world.parts
   const { keys, issueToken, layer } = world.auth
@@ -49,6 +53,7 @@ export async function openHouse(options: WorldOptions = {}): Promise<House> {
     publicJwks: keys.publicJwks,
     readiness: async () => await Promise.resolve({ ready: true, checks: {} }),
     readMailbox: async (recipient, limit) => await readMailbox(pool, recipient, limit),
+    ...change(world),
   })
 
   const caller = (accessToken: string | null): Caller => ({
