@@ -9,6 +9,9 @@ export const commands = {
   reseal: [],
   freeze: ['user'],
   thaw: ['user'],
+  'sign-in': [],
+  'sign-out': [],
+  whoami: [],
   help: [],
 } as const satisfies Record<string, readonly string[]>
 
@@ -25,6 +28,9 @@ export const usage = `farthing <command> [<user>]
   reseal   seal bank account numbers anew under the first key
   freeze   <user>: a user may receive, and send nothing, from now on
   thaw     <user>: a frozen user may send again
+  sign-in  sign the command line in, through a browser
+  whoami   who is signed in here
+  sign-out end that session
   help     this text
 
 Settings are environment variables: PORT, DATA_DIR, DATABASE_URL, FARTHING_ENV and more: see
