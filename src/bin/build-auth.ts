@@ -1,6 +1,7 @@
+import { availableParallelism } from 'node:os'
 import type { AuthLayer } from '../access/auth-layer.ts'
 import { createBuiltinDirectory } from '../auth/directories/builtin.ts'
-import { createPasswords } from '../auth/directories/passwords.ts'
+import { createPasswords, hashesAtOnce } from '../auth/directories/passwords.ts'
 import { noFactors } from '../auth/factors/no-factors.ts'
 import { createRecorder } from '../auth/guard/record.ts'
 import { createThrottle, unthrottled } from '../auth/guard/throttle.ts'
@@ -15,7 +16,8 @@ import type { Site } from './build.ts'
 
 /** The auth layer, all but its door. */
 export function buildAuth({ config, keys }: Site, pool: Pool, clock: Clock): AuthLayer {
-  const directory = createBuiltinDirectory({ db: pool, passwords: createPasswords(config.argon2) })
+  const passwords = createPasswords(config.argon2, hashesAtOnce(availableParallelism()))
+  const directory = createBuiltinDirectory({ db: pool, passwords })
   const record = createRecorder(pool, clock)
   const { tokenTtlSeconds } = config
   const issueToken = createIssuer({
@@ -25,7 +27,7 @@ export function buildAuth({ config, keys }: Site, pool: Pool, clock: Clock): Aut
     ttlSeconds: tokenTtlSeconds,
     clock,
   })
-  const throttle = config.rateLimits ? createThrottle(clock) : unthrottled
+  const throttle = config.rateLimits ? createThrottle(pool, clock) : unthrottled
   return createAuthLayer({
     sessions: createSessions({ pool, directory, issueToken, tokenTtlSeconds, clock }),
     signIn: createSignIn({ db: pool, directory, factors: noFactors, throttle, record }),

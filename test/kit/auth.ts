@@ -58,12 +58,12 @@ export function openAuth(
 ): TestAuth {
   const { pool, clock } = parts
   const keys = readTokenKeys([makeJwk('test')])
-  const passwords = createPasswords(cheapHash)
+  const passwords = createPasswords(cheapHash, 2)
   const directory = createBuiltinDirectory({ db: pool, passwords })
   const issueToken = createIssuer({ keys, ...names, ttlSeconds: 300, clock })
   const sessions = createSessions({ pool, directory, issueToken, tokenTtlSeconds: 300, clock })
   const record = createRecorder(pool, clock)
-  const throttle = createThrottle(clock)
+  const throttle = createThrottle(pool, clock)
   const signIn = createSignIn({ db: pool, directory, factors: noFactors, throttle, record })
   const enrolling = { ...parts, directory }
   const layer = createAuthLayer({ sessions, signIn, record, enrolling })
