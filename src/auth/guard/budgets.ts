@@ -9,7 +9,7 @@ import type { Guesser } from './throttle.ts'
 const budgets = {
   /** Each makes a user and costs a hash. A school or an office is one network, too. */
   signUp: { most: 20, window: HOUR },
-  /** Each may send a message, so they are few; strangers' do not count in the owner's usual place. */
+  /** Each may send a message. Those of strangers do not count in the owner's usual place. */
   resetPair: { most: 3, window: HOUR },
   resetLogin: { most: 5, window: HOUR },
   resetNetwork: { most: 20, window: HOUR },
@@ -35,11 +35,6 @@ export const unbudgeted: Budgets = {
 /** Budgets in the table `meter`, which all processes share. */
 export function createBudgets(db: Queryable, clock: Clock): Budgets {
   const meter = createMeter(db, clock)
-  const share = (kind: keyof typeof budgets, whose: readonly string[]): Share => ({
-    kind,
-    whose,
-    budget: budgets[kind],
-  })
   return {
     signUp: async (network) => {
       await meter([share('signUp', [network])], null)
@@ -51,4 +46,8 @@ export function createBudgets(db: Queryable, clock: Clock): Budgets {
       await meter(shares, spared)
     },
   }
+}
+
+function share(kind: keyof typeof budgets, whose: readonly string[]): Share {
+  return { kind, whose, budget: budgets[kind] }
 }

@@ -119,3 +119,42 @@ export async function settleMeters(db: Queryable, settlings: readonly Settling[]
     settlings.map(({ mark }) => mark),
   ])
 }
+
+/** The tables whose rows end, in the order in which they are cleared. */
+export const expiring = [
+  'auth_ticket',
+  'meter',
+  'revocation',
+  'oidc_payload',
+  'factor_reset',
+] as const
+
+/** Each by the index that leads to its oldest rows. Rows that somebody has locked are in use. */
+const eraseTexts: Readonly<Record<(typeof expiring)[number], string>> = {
+  auth_ticket: `delete from auth_ticket where digest in (
+    select digest from auth_ticket where expires_at < $1
+    order by expires_at limit $2 for update skip locked)`,
+  meter: `delete from meter where name in (
+    select name from meter where expires_at < $1
+    order by expires_at limit $2 for update skip locked)`,
+  revocation: `delete from revocation where revocation_id in (
+    select revocation_id from revocation where expires_at < $1
+    order by revoked_at limit $2 for update skip locked)`,
+  oidc_payload: `delete from oidc_payload where (kind, id) in (
+    select kind, id from oidc_payload where expires_at < $1
+    order by expires_at limit $2 for update skip locked)`,
+  factor_reset: `delete from factor_reset where user_id in (
+    select user_id from factor_reset where ready_at < $1
+    order by user_id limit $2 for update skip locked)`,
+}
+
+/** Deletes rows that ended before then, so many at most. @returns How many they were. */
+export async function deleteExpired(
+  db: Queryable,
+  table: (typeof expiring)[number],
+  until: Micros,
+  limit: number,
+): Promise<number> {
+  const { rowCount } = await db.query(eraseTexts[table], [printTime(until), limit])
+  return rowCount ?? 0
+}

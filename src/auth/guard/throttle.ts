@@ -49,11 +49,6 @@ export function createThrottle(db: Queryable, clock: Clock): Throttle {
 
   return async (guesser, attempt) => {
     const { login, network } = guesser
-    const share = (kind: keyof typeof budgets, whose: readonly string[]): Share => ({
-      kind: `sign-in ${kind}`,
-      whose,
-      budget: budgets[kind],
-    })
     const pair = share('pair', [login, network])
     const mark = usualPlace(guesser)
     // Counted before the attempt, so that many at once cannot all slip under a budget.
@@ -72,4 +67,8 @@ export function createThrottle(db: Queryable, clock: Clock): Throttle {
     if (found !== null) await counted.forgive({ all: pair, mark, standsFor: USUAL_FOR })
     return found
   }
+}
+
+function share(kind: keyof typeof budgets, whose: readonly string[]): Share {
+  return { kind: `sign-in ${kind}`, whose, budget: budgets[kind] }
 }
