@@ -12,7 +12,7 @@ import { needsSecond } from '../factors/second-factors.ts'
 import type { SecondFactors } from '../factors/second-factors.ts'
 import type { EventKind, Whence } from '../guard/record.ts'
 import { factorResetCancelled, factorResetDone, provenContacts, tellOwner } from './messages.ts'
-import { transaction } from './parts.ts'
+import { PROVEN_FOR, transaction } from './parts.ts'
 import type { RecoveryParts } from './parts.ts'
 import {
   cancelToken,
@@ -28,8 +28,6 @@ import * as store from './store.ts'
 export const RESET_WAITS = 72n * HOUR
 /** For how long it may then be finished. */
 export const RESET_STAYS_READY = 7n * DAY
-/** A contact that was proven later proves nothing here: it may be who took over a session's. */
-const PROVEN_FOR = DAY
 const CODES_LIVE = 30n * MINUTE
 /** The owner is told when it is asked for, and again after a day and after two. */
 const TOLD_AFTER = [0n, DAY, 2n * DAY]

@@ -1,5 +1,6 @@
 import type { Pool } from '../../db/pool.ts'
 import type { User } from '../../users/user.ts'
+import { DAY } from '../../time.ts'
 import type { Clock } from '../../time.ts'
 import type { Known } from '../directories/password-rules.ts'
 import type { Directory } from '../directory.ts'
@@ -23,6 +24,12 @@ export type RecoveryParts = Readonly<{
   meter: Meter
   record: Recorder
 }>
+
+/**
+ * For so long a contact must have been proven to count: whoever took over a session may have put it
+ * there, and its owner is to notice before.
+ */
+export const PROVEN_FOR = DAY
 
 export const transaction = { lockTimeoutMs: 2_000 } as const
 

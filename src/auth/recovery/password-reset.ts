@@ -6,6 +6,7 @@ import { NOBODY } from '../../ids/ids.ts'
 import type { UserId } from '../../ids/ids.ts'
 import { addJob } from '../../queue/jobs.ts'
 import { after, MINUTE } from '../../time.ts'
+import type { Micros } from '../../time.ts'
 import { trustedEmail } from '../../users/code-recipient.ts'
 import { findUser, userByLogin } from '../../users/find.ts'
 import { loginForm } from '../../users/names.ts'
@@ -15,7 +16,7 @@ import { passwordRefusal } from '../directories/password-rules.ts'
 import { needsSecond } from '../factors/second-factors.ts'
 import type { Whence } from '../guard/record.ts'
 import { passwordReset as resetNotice, tellOwner } from './messages.ts'
-import { knownOf, transaction } from './parts.ts'
+import { knownOf, PROVEN_FOR, transaction } from './parts.ts'
 import type { RecoveryParts } from './parts.ts'
 import { digestOfToken, newSeed, resetToken } from './secrets.ts'
 import * as store from './store.ts'
@@ -94,7 +95,7 @@ async function sendLink(
   const now = clock.now()
   const user = await lockUser(tx, userId)
   const open = user !== null && user.status !== 'closed'
-  const recipient = open ? trustedEmail(user, now) : null
+  const recipient = open ? linkRecipient(user, now) : null
   const kind = 'password_reset_asked'
   if (recipient === null) {
     const facts = { why: user === null ? 'unknown' : open ? 'no_proven_email' : 'closed' }
@@ -109,6 +110,17 @@ async function sendLink(
   const job = { userId, channel: 'email', recipient, kind: purpose, seed } as const
   await addJob(tx, 'send-secret', job, {})
   await record({ ...whence, userId, kind, outcome: 'done', facts: {} }, tx)
+}
+
+/**
+ * Where a link goes: to the trusted address, but a first one that an old account has only just
+ * proven must wait as any other: it may not be the owner's. Pure.
+ */
+function linkRecipient(user: User, now: Micros): string | null {
+  const { emailBefore, emailVerifiedAt, createdAt } = user
+  const young = now < after(createdAt, PROVEN_FOR)
+  const fresh = emailVerifiedAt !== null && now < after(emailVerifiedAt, PROVEN_FOR)
+  return emailBefore === null && fresh && !young ? null : trustedEmail(user, now)
 }
 
 /** The ticket behind a link, and the user, who may not be closed. */

@@ -30,12 +30,13 @@ beforeEach(async () => {
     await database.pool.query(`delete from ${table}`)
   }
   world = recoveryWorld(database, start, factors)
-  const removeFactors = async (userId: UserId): Promise<void> => {
-    codes.delete(userId)
-    await Promise.resolve()
-  }
   reset = createFactorReset({ ...world.parts, removeFactors })
 })
+
+async function removeFactors(userId: UserId): Promise<void> {
+  codes.delete(userId)
+  await Promise.resolve()
+}
 
 const refusal = (code: string) => (error: unknown) => {
   assert(error instanceof AppError, String(error))
@@ -160,11 +161,12 @@ test('of ten that ask at once, one begins it; of ten that finish, one does', asy
   assert.equal(done.length, 1)
 })
 
+const wrong = (code: string) => String((Number(code) + 1) % 10 ** 6).padStart(6, '0')
+
 test('one code is not enough, and which one is wrong is not told', async () => {
   const user = await someone()
   const { userId } = user
   const { emailCode, phoneCode } = await codesFor(user)
-  const wrong = (code: string) => String((Number(code) + 1) % 10 ** 6).padStart(6, '0')
   const answers = []
   for (const shown of [
     { emailCode: wrong(emailCode), phoneCode },
@@ -199,10 +201,11 @@ test('codes may be tried five times a day, sent three times, and live half an ho
   await assert.rejects(reset.ask({ userId, ...right, whence: home }), refusal('rate_limited'))
 })
 
+const send = async ({ userId }: User, shown = password) =>
+  await reset.sendCodes({ userId, password: shown, whence: home })
+
 test('no password, no second factor, no contact proven for a day: no codes', async () => {
   const user = await someone()
-  const send = async ({ userId }: User, shown = password) =>
-    await reset.sendCodes({ userId, password: shown, whence: home })
   await assert.rejects(send(user, other), refusal('credentials_invalid'))
   await assert.rejects(send(await world.someone()), refusal('factor_unknown'))
   const fresh = await world.unproven()
