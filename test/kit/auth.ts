@@ -61,12 +61,12 @@ export function openAuth(
 ): TestAuth {
   const { pool, clock } = parts
   const keys = readTokenKeys([makeJwk('test')])
-  const passwords = createPasswords(cheapHash)
+  const passwords = createPasswords(cheapHash, 2)
   const directory = createBuiltinDirectory({ db: pool, passwords })
   const issueToken = createIssuer({ keys, ...names, ttlSeconds: 300, clock })
   const sessions = createSessions({ pool, directory, issueToken, tokenTtlSeconds: 300, clock })
   const record = createRecorder(pool, clock)
-  const throttle = createThrottle(clock)
+  const throttle = createThrottle(pool, clock)
   const sealKeys = new Map([['test', randomBytes(32)]])
   const factors = createFactors({ ...parts, sealKeys, record, site: testSite })
   const signIn = createSignIn({ db: pool, directory, factors, throttle, record })

@@ -1,6 +1,7 @@
+import { availableParallelism } from 'node:os'
 import type { FastifyInstance } from 'fastify'
 import { createBuiltinDirectory } from '../../auth/directories/builtin.ts'
-import { createPasswords } from '../../auth/directories/passwords.ts'
+import { createPasswords, hashesAtOnce } from '../../auth/directories/passwords.ts'
 import type { Directory } from '../../auth/directory.ts'
 import { createFactors } from '../../auth/factors/factors.ts'
 import { createRecorder } from '../../auth/guard/record.ts'
@@ -37,7 +38,7 @@ export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: stri
   const names = { issuer, audience, ttlSeconds: tokenTtlSeconds }
   const issueToken = createIssuer({ keys: readTokenKeys(keys.tokenKeys), ...names, clock })
   const sessions = createSessions({ pool, directory, issueToken, tokenTtlSeconds, clock })
-  const throttle = config.rateLimits ? createThrottle(clock) : unthrottled
+  const throttle = config.rateLimits ? createThrottle(pool, clock) : unthrottled
   const { sealKeys, digestKey } = keys
   const { hostname: rpId, origin } = new URL(issuer)
   const factors = createFactors({
@@ -88,7 +89,8 @@ export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: stri
 }
 
 function buildDirectory({ config }: Site, pool: Pool): Directory {
-  return createBuiltinDirectory({ db: pool, passwords: createPasswords(config.argon2) })
+  const passwords = createPasswords(config.argon2, hashesAtOnce(availableParallelism()))
+  return createBuiltinDirectory({ db: pool, passwords })
 }
 
 function finder(clients: readonly Client[]): (id: string) => Client {
