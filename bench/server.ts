@@ -22,7 +22,7 @@ const TOKEN_TTL_SECONDS = 3_600
 
 const farthing = fileURLToPath(new URL('../bin/farthing', import.meta.url))
 
-/** `farthing serve` and the auth layer as processes, with everything on but the requests per caller. */
+/** `farthing serve` and the auth layer, with everything on but the requests per caller. */
 export type Server = Readonly<{
   pid: number
   port: number

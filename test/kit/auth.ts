@@ -4,6 +4,7 @@ import { createBuiltinDirectory } from '../../src/auth/directories/builtin.ts'
 import { createPasswords } from '../../src/auth/directories/passwords.ts'
 import { createFactors } from '../../src/auth/factors/factors.ts'
 import type { Factors } from '../../src/auth/factors/factors.ts'
+import { unbudgeted } from '../../src/auth/guard/budgets.ts'
 import { createRecorder } from '../../src/auth/guard/record.ts'
 import { createThrottle } from '../../src/auth/guard/throttle.ts'
 import { createSessions } from '../../src/auth/sessions/sessions.ts'
@@ -71,6 +72,6 @@ export function openAuth(
   const factors = createFactors({ ...parts, sealKeys, record, site: testSite })
   const signIn = createSignIn({ db: pool, directory, factors, throttle, record })
   const enrolling = { ...parts, directory }
-  const layer = createAuthLayer({ sessions, signIn, record, enrolling })
+  const layer = createAuthLayer({ sessions, signIn, record, enrolling, budgets: unbudgeted })
   return { keys, directory, sessions, issueToken, factors, layer }
 }

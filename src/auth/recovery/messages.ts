@@ -126,7 +126,7 @@ export function factorAdded(what: string): Notice {
   return notice({
     subject: 'A sign-in method was added to your Farthing account',
     letter: [`${what} can now be used to sign in to your Farthing account.`, '', ...notYou],
-    short: `${what} was added to your Farthing account. ${notYouShort}`,
+    short: `Your Farthing account has a new sign-in method: ${what}. ${notYouShort}`,
   })
 }
 
@@ -135,7 +135,7 @@ export function factorRemoved(what: string): Notice {
   return notice({
     subject: 'A sign-in method was removed from your Farthing account',
     letter: [`${what} no longer signs you in to your Farthing account.`, '', ...notYou],
-    short: `${what} was removed from your Farthing account. ${notYouShort}`,
+    short: `Your Farthing account lost a sign-in method: ${what}. ${notYouShort}`,
   })
 }
 
