@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -21,7 +22,7 @@ const TOKEN_TTL_SECONDS = 3_600
 
 const farthing = fileURLToPath(new URL('../bin/farthing', import.meta.url))
 
-/** `farthing serve` as a process of its own, with everything on but the requests per caller. */
+/** `farthing serve` and the auth layer, with everything on but the requests per caller. */
 export type Server = Readonly<{
   pid: number
   port: number
@@ -31,26 +32,34 @@ export type Server = Readonly<{
 }>
 
 export async function startServer(world: Readonly<{ url: string; dir: string }>): Promise<Server> {
-  const [port, opsPort] = [await freePort(), await freePort()]
+  const [port, opsPort, authPort] = [await freePort(), await freePort(), await freePort()]
   const settings = {
     DATABASE_URL: world.url,
     DATA_DIR: world.dir,
     PORT: String(port),
     OPS_PORT: String(opsPort),
+    AUTH_PORT: String(authPort),
     RATE_LIMITS: 'off',
   }
   const config = readConfig(settings)
   const keys = readTokenKeys((await loadKeys(config)).tokenKeys)
   const { PATH, NODE_OPTIONS } = process.env
-  const child = spawn('sh', [farthing, 'serve'], {
-    env: { PATH, NODE_OPTIONS, ...settings },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
+  const [child, auth] = ['serve', 'auth'].map((command) =>
+    spawn('sh', [farthing, command], {
+      env: { PATH, NODE_OPTIONS, ...settings },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    }),
+  ) as [ChildProcess, ChildProcess]
   const ended = once(child, 'exit')
-  const end = (): void => void child.kill('SIGTERM')
+  const bothEnded = Promise.all([ended, once(auth, 'exit')])
+  const end = (): void => {
+    child.kill('SIGTERM')
+    auth.kill('SIGTERM')
+  }
   process.once('exit', end) // also when this run breaks off
   await Promise.race([untilReady(port), refuseEnd(ended)])
-  const names = { issuer: config.publicUrl, audience: config.publicUrl }
+  await Promise.race([untilReady(authPort), refuseEnd(bothEnded)])
+  const names = { issuer: config.auth.url, audience: config.publicUrl }
   const ttlSeconds = TOKEN_TTL_SECONDS
   const issueToken = createIssuer({ keys, ...names, ttlSeconds, clock: systemClock })
   return {
@@ -74,7 +83,7 @@ export async function startServer(world: Readonly<{ url: string; dir: string }>)
     stop: async () => {
       process.off('exit', end)
       end()
-      await ended
+      await bothEnded
     },
   }
 }

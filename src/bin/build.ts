@@ -101,6 +101,7 @@ export function startJobs({ site, clock, pool, parts }: House): JobRunner {
     payments: parts,
     deliver: buildDelivery(site.config, pool, clock),
     audit: async () => await auditOrFail(site.url),
+    authUrl: site.config.auth.url,
   })
   return runJobs({ databaseUrl: site.url, handlers, concurrency: site.config.jobConcurrency })
 }

@@ -9,6 +9,9 @@ export const commands = {
   reseal: [],
   freeze: ['user'],
   thaw: ['user'],
+  'sign-in': [],
+  'sign-out': [],
+  whoami: [],
   help: [],
 } as const satisfies Record<string, readonly string[]>
 
@@ -22,9 +25,12 @@ export const usage = `farthing <command> [<user>]
   auth     the auth layer alone: sign-in pages and OpenID provider
   migrate  bring the database up to date
   audit    prove the books; exit code 1 names the rows that are wrong
-  reseal   seal bank account numbers anew under the first key
+  reseal   seal bank account numbers and secrets of authenticator apps under the first key
   freeze   <user>: a user may receive, and send nothing, from now on
   thaw     <user>: a frozen user may send again
+  sign-in  sign the command line in, through a browser
+  whoami   who is signed in here
+  sign-out end that session
   help     this text
 
 Settings are environment variables: PORT, DATA_DIR, DATABASE_URL, FARTHING_ENV and more: see

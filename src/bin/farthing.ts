@@ -5,6 +5,7 @@ import { commands, usage } from './commands.ts'
 import type { Command } from './commands.ts'
 import { freeze } from './freeze.ts'
 import { migrate } from './migrate.ts'
+import { signIn, signOut, whoAmI } from './person/sign-in.ts'
 import { reseal } from './reseal.ts'
 import { serve, work } from './serve-and-work.ts'
 import { start } from './start.ts'
@@ -19,6 +20,9 @@ const run: Readonly<Record<Command, (word: string) => Promise<number>>> = {
   reseal,
   freeze: async (user) => await freeze(user, true),
   thaw: async (user) => await freeze(user, false),
+  'sign-in': signIn,
+  'sign-out': signOut,
+  whoami: whoAmI,
   help: async () => {
     console.log(usage)
     return 0

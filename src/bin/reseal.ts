@@ -4,7 +4,10 @@ import { readConfig } from '../config.ts'
 import { loadKeys } from '../keys.ts'
 import { requireMigrated, sharedDatabase, sharedPool } from './database.ts'
 
-/** Seals bank account numbers and apps' secrets anew under the first key, so that others can go. */
+/**
+ * Seals bank account numbers and secrets of authenticator apps anew under the first key, so that
+ * older keys can go.
+ */
 export async function reseal(): Promise<number> {
   const config = readConfig(process.env)
   const { sealKeys } = await loadKeys(config)

@@ -1,3 +1,5 @@
+import { eraseAllExpired } from '../auth/guard/erase.ts'
+import { secretMessage } from '../auth/recovery/secret-message.ts'
 import { eraseOld } from '../banks/erase.ts'
 import type { BankAccountId, TransactionId, UserId } from '../ids/ids.ts'
 import { settleInstruction, submitInstruction } from '../payments/bank-transfer.ts'
@@ -13,15 +15,22 @@ export type FunctionParts = Readonly<{
   deliver: (message: Jobs['send-message']) => Promise<void>
   /** Fails when an invariant does not hold, so that the job is kept for operators to see. */
   audit: () => Promise<void>
+  /** Where links in messages lead: the auth layer's pages, without a slash at the end. */
+  authUrl: string
 }>
 
 /**
  * What each job does. The queue runs a job at least once: every one of these may be called again,
  * at the same time too, and leaves the world as after once.
  */
-export function createHandlers({ payments, deliver, audit }: FunctionParts): Handlers {
+export function createHandlers({ payments, deliver, audit, authUrl }: FunctionParts): Handlers {
+  const { pool: db, clock, digestKey } = payments
   return {
     'send-message': deliver,
+    'send-secret': async (job) => {
+      const message = await secretMessage({ db, clock, digestKey, authUrl }, job)
+      if (message) await deliver(message)
+    },
     'send-payment-code': async ({ payerId, transactionId }) => {
       const message = await codeMessage(payments, payerId as UserId, transactionId as TransactionId)
       if (message) await deliver(message)
@@ -38,7 +47,8 @@ export function createHandlers({ payments, deliver, audit }: FunctionParts): Han
     audit,
     // A run erases so many at most; the next day's goes on.
     'erase-old-numbers': async () => {
-      await eraseOld(payments.pool, payments.clock.now())
+      await eraseOld(db, clock.now())
     },
+    'erase-auth': async () => await eraseAllExpired(db, clock.now()),
   }
 }

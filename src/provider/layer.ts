@@ -1,4 +1,5 @@
 import type { AuthLayer, Place, StepUp } from '../access/auth-layer.ts'
+import type { Budgets } from '../auth/guard/budgets.ts'
 import type { Recorder, Whence } from '../auth/guard/record.ts'
 import { PASSWORD_CLIENT } from '../auth/sessions/sessions.ts'
 import type { Sessions } from '../auth/sessions/sessions.ts'
@@ -14,11 +15,12 @@ export type LayerParts = Readonly<{
   signIn: SignIn
   record: Recorder
   enrolling: SignUpParts
+  budgets: Budgets
 }>
 
 /** What the API asks of the auth layer, answered here. */
 export function createAuthLayer(parts: LayerParts): AuthLayer {
-  const { sessions, signIn, record, enrolling } = parts
+  const { sessions, signIn, record, enrolling, budgets } = parts
 
   const done = async (
     userId: UserId,
@@ -38,6 +40,7 @@ export function createAuthLayer(parts: LayerParts): AuthLayer {
 
   return {
     signUp: async (ask, key, place) => {
+      await budgets.signUp(place.network)
       const { value, replayed } = await signUp(enrolling, ask, key)
       if (!replayed) await done(value, 'sign_up', from(place))
       return { userId: value, replayed }

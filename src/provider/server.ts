@@ -4,6 +4,7 @@ import fastify, { LogController } from 'fastify'
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply } from 'fastify'
 import type { Provider } from 'oidc-provider'
 import type { AuthLayer } from '../access/auth-layer.ts'
+import type { RecoveryParts } from '../auth/recovery/parts.ts'
 import { AppError } from '../errors.ts'
 import { bug, problems } from '../problems.ts'
 import { endOnSignOut } from './openid/sign-out.ts'
@@ -17,6 +18,9 @@ import { Detour } from './routes/account/signed-in.ts'
 import { secondFactorRoutes } from './routes/account/second-factors.ts'
 import { interactionRoutes } from './routes/interaction.ts'
 import type { InteractionParts } from './routes/interaction.ts'
+import { passwordRoutes } from './routes/account/password.ts'
+import { lostFactorRoutes, passwordResetRoutes } from './routes/recovery.ts'
+import type { RecoveryPageParts } from './routes/recovery.ts'
 import { passkeyRoutes } from './routes/passkeys.ts'
 
 const BODY_MAX_BYTES = 32 * 1024
@@ -24,12 +28,24 @@ const CONNECTIONS_MAX = 5_000
 const HEADERS_ARRIVE_MS = 10_000
 const REQUEST_ARRIVES_MS = 15_000
 
-/** Paths that are ours; all others are the provider's. */
-const ours =
-  /^\/(?:$|(?:interaction|account|assets|reset|lost-factors|back|healthz|readyz)(?:\/|\?|$))/
+/** First parts of paths that are ours; all others are the provider's. */
+const ours = new Set([
+  '',
+  'interaction',
+  'account',
+  'assets',
+  'reset',
+  'reset-password',
+  'lost-factors',
+  'cancel-factor-reset',
+  'back',
+  'healthz',
+  'readyz',
+])
 
 export type AuthServerParts = InteractionParts &
   AccountParts &
+  RecoveryPageParts &
   Readonly<{
     log: FastifyBaseLogger
     issuer: string
@@ -38,6 +54,7 @@ export type AuthServerParts = InteractionParts &
     provider: Provider
     layer: AuthLayer
     backSecret: string
+    recovery: RecoveryParts
     readiness: () => Promise<Readonly<{ ready: boolean }>>
   }>
 
@@ -70,7 +87,8 @@ export function createAuthServer(parts: AuthServerParts): FastifyInstance {
       const limits = { headersTimeout: HEADERS_ARRIVE_MS, requestTimeout: REQUEST_ARRIVES_MS }
       return createServer(limits, (request, response) => {
         placeAt(request, parts.issuer)
-        const own = ours.test(request.url ?? '')
+        const [, first = ''] = (request.url ?? '').split(/[/?]/)
+        const own = ours.has(first)
         secure(response, own ? pages : between)
         if (own) return handler(request, response)
         if (typedFor(request)) return to(response, '/device')
@@ -99,6 +117,9 @@ export function createAuthServer(parts: AuthServerParts): FastifyInstance {
   app.register(passkeyRoutes(parts))
   app.register(accountRoutes(parts))
   app.register(secondFactorRoutes(parts))
+  app.register(passwordRoutes(parts))
+  app.register(passwordResetRoutes(parts))
+  app.register(lostFactorRoutes(parts))
   app.register(backRoutes(parts.layer, parts.backSecret))
   app.get('/', async (_request, reply) => await reply.redirect('/account', 303))
   app.get('/healthz', async (_request, reply) => {

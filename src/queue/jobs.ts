@@ -13,6 +13,14 @@ export type Jobs = {
     subject: string
     body: string
   }
+  /** A link or a code, made anew from the seed when the message leaves: see auth/recovery. */
+  'send-secret': {
+    userId: string
+    channel: 'email' | 'phone'
+    recipient: string
+    kind: 'password-reset' | 'factor-code' | 'factor-reset'
+    seed: string
+  }
   'send-payment-code': { payerId: string; transactionId: string }
   'submit-instruction': { payerId: string; transactionId: string }
   'settle-instruction': { payerId: string; transactionId: string }
@@ -21,6 +29,7 @@ export type Jobs = {
   'sweep-waiting': Record<string, never>
   audit: Record<string, never>
   'erase-old-numbers': Record<string, never>
+  'erase-auth': Record<string, never>
 }
 
 export type JobName = keyof Jobs
@@ -34,6 +43,7 @@ export type Handlers = { readonly [N in JobName]: (payload: Jobs[N]) => Promise<
  */
 export const attemptsOf: { readonly [N in JobName]: number } = {
   'send-message': 12,
+  'send-secret': 12,
   'send-payment-code': 12,
   'submit-instruction': 25,
   'settle-instruction': 25,
@@ -42,6 +52,7 @@ export const attemptsOf: { readonly [N in JobName]: number } = {
   'sweep-waiting': 3,
   audit: 3,
   'erase-old-numbers': 3,
+  'erase-auth': 3,
 }
 
 export type When = Readonly<{

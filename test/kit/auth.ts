@@ -4,6 +4,7 @@ import { createBuiltinDirectory } from '../../src/auth/directories/builtin.ts'
 import { createPasswords } from '../../src/auth/directories/passwords.ts'
 import { createFactors } from '../../src/auth/factors/factors.ts'
 import type { Factors } from '../../src/auth/factors/factors.ts'
+import { unbudgeted } from '../../src/auth/guard/budgets.ts'
 import { createRecorder } from '../../src/auth/guard/record.ts'
 import { createThrottle } from '../../src/auth/guard/throttle.ts'
 import { createSessions } from '../../src/auth/sessions/sessions.ts'
@@ -61,16 +62,16 @@ export function openAuth(
 ): TestAuth {
   const { pool, clock } = parts
   const keys = readTokenKeys([makeJwk('test')])
-  const passwords = createPasswords(cheapHash)
+  const passwords = createPasswords(cheapHash, 2)
   const directory = createBuiltinDirectory({ db: pool, passwords })
   const issueToken = createIssuer({ keys, ...names, ttlSeconds: 300, clock })
   const sessions = createSessions({ pool, directory, issueToken, tokenTtlSeconds: 300, clock })
   const record = createRecorder(pool, clock)
-  const throttle = createThrottle(clock)
+  const throttle = createThrottle(pool, clock)
   const sealKeys = new Map([['test', randomBytes(32)]])
   const factors = createFactors({ ...parts, sealKeys, record, site: testSite })
   const signIn = createSignIn({ db: pool, directory, factors, throttle, record })
   const enrolling = { ...parts, directory }
-  const layer = createAuthLayer({ sessions, signIn, record, enrolling })
+  const layer = createAuthLayer({ sessions, signIn, record, enrolling, budgets: unbudgeted })
   return { keys, directory, sessions, issueToken, factors, layer }
 }

@@ -20,7 +20,7 @@ import { runJobs } from '../../src/queue/run.ts'
 import { createSandboxBank } from '../../src/rails/bank/sandbox.ts'
 import { after, systemClock } from '../../src/time.ts'
 import type { Clock } from '../../src/time.ts'
-import { here, openAuth } from './auth.ts'
+import { here, names, openAuth } from './auth.ts'
 import type { TestAuth } from './auth.ts'
 import { until } from './until.ts'
 import { freshDatabase } from './database.ts'
@@ -100,7 +100,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const auth = openAuth({ pool, clock, digestKey })
   const deliver = mailboxDelivery(pool, clock)
   const audit = async () => await assertBooks(pool)
-  const handlers = createHandlers({ payments: parts, deliver, audit })
+  const handlers = createHandlers({ payments: parts, deliver, audit, authUrl: names.issuer })
   const jobs = runJobs({ databaseUrl: url, handlers, concurrency: 4 })
 
   const person = async () => {

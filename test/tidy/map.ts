@@ -14,7 +14,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   payments: ['ground', 'ids', 'db', 'queue', 'ledger', 'users', 'banks', 'rails', 'auth'],
   http: ['ground', 'ids', 'users', 'banks', 'access', 'payments'],
   provider: ['ground', 'ids', 'db', 'queue', 'users', 'access', 'auth', 'payments'],
-  functions: ['ground', 'ids', 'queue', 'users', 'banks', 'payments'],
+  functions: ['ground', 'ids', 'queue', 'users', 'banks', 'auth', 'payments'],
   ops: ['ground', 'ids', 'db', 'queue', 'ledger', 'payments'],
   bin: [
     'ground',

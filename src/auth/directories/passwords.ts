@@ -6,10 +6,10 @@ import type { Argon2Cost, Argon2Hash } from './phc.ts'
 
 const SALT_BYTES = 16
 const TAG_BYTES = 32
-/** Each hash takes a core for some 20 ms: two at once leave the rest of the machine to payments. */
-const AT_ONCE = 2
-/** The last in the queue waits for less than a second. */
+/** At 20 ms for a hash, one at a time, the last in the queue waits for 1.3 s. */
 const WAITING = 64
+/** Node's pool of threads has four, and files and host names need them too. */
+const MOST_AT_ONCE = 4
 
 const argon2Async = promisify(argon2)
 
@@ -25,13 +25,22 @@ export type Passwords = Readonly<{
 }>
 
 /**
- * Hashes passwords with argon2id, NFKC first, two at a time.
+ * How many hashes may run at once on a machine: each takes a core for some 20 ms. One where there
+ * are two cores or fewer, so that payments keep the other; else half of the cores, two to four: a
+ * flood of sign-ins never takes them all, and more than Node's threads never run anyway.
+ */
+export function hashesAtOnce(cores: number): number {
+  return cores <= 2 ? 1 : Math.min(Math.max(Math.floor(cores / 2), 2), MOST_AT_ONCE)
+}
+
+/**
+ * Hashes passwords with argon2id, NFKC first, so many at a time.
  *
  * @throws AppError `overloaded` from `hash` and `verify` when 64 wait already.
  * @see RFC 9106; NIST SP 800-63B section 3.1.1.2 on normal forms
  */
-export function createPasswords(cost: Argon2Cost): Passwords {
-  const gate = createGate({ atOnce: AT_ONCE, waiting: WAITING })
+export function createPasswords(cost: Argon2Cost, atOnce: number): Passwords {
+  const gate = createGate({ atOnce, waiting: WAITING })
   const dummy = { ...cost, salt: randomBytes(SALT_BYTES), tag: randomBytes(TAG_BYTES) }
 
   return {

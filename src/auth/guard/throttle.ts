@@ -1,8 +1,8 @@
-import { hash } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
-import { AppError } from '../../errors.ts'
-import { MINUTE, SECOND } from '../../time.ts'
-import type { Clock, Micros } from '../../time.ts'
+import type { Queryable } from '../../db/query.ts'
+import { DAY, MINUTE } from '../../time.ts'
+import type { Clock } from '../../time.ts'
+import { createMeter } from './meter.ts'
+import type { Mark, Share } from './meter.ts'
 
 /**
  * Failed sign-ins that are looked at in a window. The three budgets:
@@ -13,13 +13,13 @@ import type { Clock, Micros } from '../../time.ts'
  *   out of a new place for a window, but never out of the usual one.
  */
 const budgets = {
-  pair: { attempts: 10, window: 15n * MINUTE },
-  network: { attempts: 100, window: 15n * MINUTE },
-  login: { attempts: 100, window: 15n * MINUTE },
+  pair: { most: 10, window: 15n * MINUTE },
+  network: { most: 100, window: 15n * MINUTE },
+  login: { most: 100, window: 15n * MINUTE },
 } as const
 
-/** Names remembered per budget, some 12 MB at most; who asked longest ago is forgotten first. */
-const REMEMBERED_MAX = 20_000
+/** How long a place stays the usual one after the last sign-in there. */
+const USUAL_FOR = 90n * DAY
 
 /** The login in its normal form, and the address, or for IPv6 the /64 network, that asks. */
 export type Guesser = Readonly<{ login: string; network: string }>
@@ -35,88 +35,40 @@ export type Throttle = <T>(guesser: Guesser, attempt: () => Promise<T | null>) =
 /** For load tests: every attempt is looked at. */
 export const unthrottled: Throttle = async (_guesser, attempt) => await attempt()
 
-/** Counts in the memory of this process: with K servers a guesser has K times the budgets. */
-export function createThrottle(clock: Clock): Throttle {
-  const pairs = createMeter(budgets.pair)
-  const networks = createMeter(budgets.network)
-  const logins = createMeter(budgets.login)
-  const usual = new LRUCache<string, true>({ max: REMEMBERED_MAX })
+/** The place where a login has succeeded before. */
+export function usualPlace({ login, network }: Guesser): Mark {
+  return { kind: 'usual', whose: [login, network] }
+}
 
-  return async ({ login, network }, attempt) => {
-    const now = clock.now()
-    const pair = short(`${login} ${network}`)
-    const counts: (readonly [Meter, string])[] = [
-      [pairs, pair],
-      [networks, short(network)],
-    ]
-    if (!usual.has(pair)) counts.push([logins, short(login)])
-    const waits = counts.map(([meter, key]) => meter.waitOf(key, now))
-    const wait = waits.reduce((longest, wait) => (wait > longest ? wait : longest), 0n)
-    if (wait > 0n) {
-      throw new AppError('rate_limited', {
-        retryAfterSeconds: Number((wait + SECOND - 1n) / SECOND),
-      })
-    }
+/**
+ * Counts in the database, so that a guesser has each budget once, however many servers there are.
+ * One statement before an attempt, and one after it when it was not a wrong guess.
+ */
+export function createThrottle(db: Queryable, clock: Clock): Throttle {
+  const meter = createMeter(db, clock)
 
-    // Counted before the attempt, so that many at once cannot all slip under the budget.
-    for (const [meter, key] of counts) meter.count(key, now)
-    let failed = false
+  return async (guesser, attempt) => {
+    const { login, network } = guesser
+    const pair = share('pair', [login, network])
+    const mark = usualPlace(guesser)
+    // Counted before the attempt, so that many at once cannot all slip under a budget.
+    const counted = await meter([pair, share('network', [network])], {
+      share: share('login', [login]),
+      mark,
+    })
+    let found
     try {
-      const found = await attempt()
-      failed = found === null
-      if (!failed) {
-        usual.set(pair, true)
-        pairs.forget(pair)
-      }
-      return found
-    } finally {
+      found = await attempt()
+    } catch (error) {
       // An attempt that was refused for other reasons, as for overload, is no guess.
-      if (!failed) for (const [meter, key] of counts) meter.giveBack(key)
+      await counted.giveBack()
+      throw error
     }
+    if (found !== null) await counted.forgive({ all: pair, mark, standsFor: USUAL_FOR })
+    return found
   }
 }
 
-/** 128 bits of hash: long logins take no more memory than short ones, and none is kept in clear. */
-function short(name: string): string {
-  return hash('sha256', name, 'base64url').slice(0, 22)
-}
-
-type Meter = Readonly<{
-  /** How long until the key may count again: 0 when it may now. */
-  waitOf: (key: string, now: Micros) => bigint
-  count: (key: string, now: Micros) => void
-  giveBack: (key: string) => void
-  forget: (key: string) => void
-}>
-
-function createMeter(budget: Readonly<{ attempts: number; window: bigint }>): Meter {
-  const windows = new LRUCache<string, { count: number; startsAt: Micros }>({ max: REMEMBERED_MAX })
-
-  function current(key: string, now: Micros) {
-    const window = windows.get(key)
-    if (!window) return null
-    const age = now - window.startsAt
-    // A clock that was set back must not make a window longer than it is.
-    return age >= 0n && age < budget.window ? window : null
-  }
-
-  return {
-    waitOf: (key, now) => {
-      const window = current(key, now)
-      if (!window || window.count < budget.attempts) return 0n
-      return window.startsAt + budget.window - now
-    },
-    count: (key, now) => {
-      const window = current(key, now)
-      if (window) window.count++
-      else windows.set(key, { count: 1, startsAt: now })
-    },
-    giveBack: (key) => {
-      const window = windows.get(key)
-      if (window && window.count > 0) window.count--
-    },
-    forget: (key) => {
-      windows.delete(key)
-    },
-  }
+function share(kind: keyof typeof budgets, whose: readonly string[]): Share {
+  return { kind: `sign-in ${kind}`, whose, budget: budgets[kind] }
 }

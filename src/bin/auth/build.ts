@@ -1,10 +1,15 @@
+import { availableParallelism } from 'node:os'
 import type { FastifyInstance } from 'fastify'
 import { createBuiltinDirectory } from '../../auth/directories/builtin.ts'
-import { createPasswords } from '../../auth/directories/passwords.ts'
+import { createPasswords, hashesAtOnce } from '../../auth/directories/passwords.ts'
 import type { Directory } from '../../auth/directory.ts'
 import { createFactors } from '../../auth/factors/factors.ts'
+import { createBudgets, unbudgeted } from '../../auth/guard/budgets.ts'
+import { createMeter } from '../../auth/guard/meter.ts'
 import { createRecorder } from '../../auth/guard/record.ts'
 import { createThrottle, unthrottled } from '../../auth/guard/throttle.ts'
+import { cancellingReset, createFactorReset } from '../../auth/recovery/factor-reset.ts'
+import { createPasswordReset } from '../../auth/recovery/password-reset.ts'
 import { createSessions } from '../../auth/sessions/sessions.ts'
 import { createSignIn } from '../../auth/sign-in.ts'
 import { createIssuer } from '../../auth/tokens.ts'
@@ -16,6 +21,7 @@ import { readClients } from '../../provider/openid/clients.ts'
 import type { Client } from '../../provider/openid/clients.ts'
 import { createProvider } from '../../provider/openid/provider.ts'
 import { providerPages } from '../../provider/pages/provider-pages.ts'
+import { createSlips } from '../../provider/slips.ts'
 import { createAuthServer } from '../../provider/server.ts'
 import type { Clock } from '../../time.ts'
 import { readTokenKeys } from '../../token-keys.ts'
@@ -32,25 +38,7 @@ export type AuthDoor = Readonly<{
 export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: string): AuthDoor {
   const { config, keys } = site
   const { tokenTtlSeconds, publicUrl: audience } = config
-  const directory = buildDirectory(site, pool)
-  const record = createRecorder(pool, clock)
-  const names = { issuer, audience, ttlSeconds: tokenTtlSeconds }
-  const issueToken = createIssuer({ keys: readTokenKeys(keys.tokenKeys), ...names, clock })
-  const sessions = createSessions({ pool, directory, issueToken, tokenTtlSeconds, clock })
-  const throttle = config.rateLimits ? createThrottle(clock) : unthrottled
-  const { sealKeys, digestKey } = keys
-  const { hostname: rpId, origin } = new URL(issuer)
-  const factors = createFactors({
-    pool,
-    clock,
-    sealKeys,
-    digestKey,
-    record,
-    site: { rpId, origin },
-  })
-  const signIn = createSignIn({ db: pool, directory, factors, throttle, record })
-  const enrolling = { pool, clock, digestKey, directory }
-  const layer = createAuthLayer({ sessions, signIn, record, enrolling })
+  const rooms = buildRooms(site, pool, clock, issuer)
   const clients = readClients({ ...config.auth, issuer })
   const provider = createProvider({
     issuer,
@@ -61,34 +49,68 @@ export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: stri
     clients,
     db: pool,
     clock,
-    sessions,
+    sessions: rooms.sessions,
     pages: providerPages,
   })
   const health = databaseHealth(pool)
   const app = createAuthServer({
+    ...rooms,
     provider,
     db: pool,
     clock,
-    directory,
-    signIn,
-    factors,
-    sessions,
-    record,
-    layer,
-    enrolling,
+    layer: createAuthLayer(rooms),
     clientOf: finder(clients),
     audience,
     issuer,
     appOrigins: originsOf(clients, issuer),
     backSecret: backSecretOf(keys),
+    slips: createSlips(secretFor(keys, 'slips of the auth layer'), 'lost-factors', clock),
     log: createLog(config.environment),
     readiness: health.readiness,
   })
   return { app, health }
 }
 
+/** All that the pages, the provider and the back door stand on. */
+function buildRooms(site: Site, pool: Pool, clock: Clock, issuer: string) {
+  const { config, keys } = site
+  const { tokenTtlSeconds, publicUrl: audience } = config
+  const { sealKeys, digestKey } = keys
+  const directory = buildDirectory(site, pool)
+  const record = createRecorder(pool, clock)
+  const names = { issuer, audience, ttlSeconds: tokenTtlSeconds }
+  const issueToken = createIssuer({ keys: readTokenKeys(keys.tokenKeys), ...names, clock })
+  const sessions = createSessions({ pool, directory, issueToken, tokenTtlSeconds, clock })
+  const { hostname: rpId, origin } = new URL(issuer)
+  const factorSite = { rpId, origin }
+  const factors = createFactors({ pool, clock, sealKeys, digestKey, record, site: factorSite })
+  const throttle = config.rateLimits ? createThrottle(pool, clock) : unthrottled
+  const budgets = config.rateLimits ? createBudgets(pool, clock) : unbudgeted
+  const meter = createMeter(pool, clock)
+  const base = { pool, clock, digestKey, directory, sessions, throttle, budgets, meter, record }
+  const recovery = { ...base, factors }
+  const factorReset = createFactorReset({
+    ...recovery,
+    removeFactors: async (userId, tx) => await factors.removeAll(tx, userId),
+  })
+  const cancelling = cancellingReset(factors, factorReset)
+  return {
+    directory,
+    record,
+    sessions,
+    factors,
+    budgets,
+    recovery,
+    factorReset,
+    passwordReset: createPasswordReset({ ...base, factors: cancelling }),
+    signIn: createSignIn({ db: pool, directory, factors: cancelling, throttle, record }),
+    enrolling: { pool, clock, digestKey, directory },
+  }
+}
+
 function buildDirectory({ config }: Site, pool: Pool): Directory {
-  return createBuiltinDirectory({ db: pool, passwords: createPasswords(config.argon2) })
+  const passwords = createPasswords(config.argon2, hashesAtOnce(availableParallelism()))
+  return createBuiltinDirectory({ db: pool, passwords })
 }
 
 function finder(clients: readonly Client[]): (id: string) => Client {

@@ -81,6 +81,7 @@ create table auth_ticket (
   constraint auth_ticket_pkey primary key (digest)
 );
 create index auth_ticket_to_erase on auth_ticket (expires_at);
+create index auth_ticket_of_user on auth_ticket (user_id, purpose) where user_id is not null;
 
 -- Somebody lost their second factors, and says so. Days pass in which its owner may object.
 create table factor_reset (
@@ -94,8 +95,9 @@ create table factor_reset (
 -- How often something was tried lately: an account, a network, both together.
 create table meter (
   name       bytea       not null,  -- sha256, cut to 128 bits
-  count      int         not null,
-  expires_at timestamptz not null,
+  count      int         not null check (count >= 0),
+  most       int         not null,  -- what count may reach; 0: a mark, which counts nothing
+  expires_at timestamptz not null,  -- when the window ends, and counting begins anew
   constraint meter_pkey primary key (name)
 ) with (fillfactor = 70);
 create index meter_to_erase on meter (expires_at);

@@ -1,4 +1,5 @@
 import type { Passkey } from '../../auth/factors/passkeys/store.ts'
+import { deviceName } from '../../auth/recovery/device-name.ts'
 import type { OpenSession } from '../../auth/sessions/store.ts'
 import { printId } from '../../ids/ids.ts'
 import { markup } from '../../markup.ts'
@@ -95,7 +96,7 @@ function sessions({ sessions }: AccountPage): Markup {
   const rows = sessions.map(
     ({ sessionId, app, device, network, createdAt, usedAt, here }) => markup`<li><span>
 ${app}${here ? markup` <strong>(here)</strong>` : markup``}<br>
-<small>${shortDevice(device)}, from ${network ?? 'an unknown place'}, since ${day(createdAt)}, last
+<small>${deviceName(device)}, from ${network ?? 'an unknown place'}, since ${day(createdAt)}, last
 used ${day(usedAt)}</small></span>
 <form method="post" action="/account/sessions/end">
 <input type="hidden" name="sessionId" value="${printId('sess', sessionId)}">
@@ -169,19 +170,4 @@ the place of your second factor. We show them this once, and the ones before are
 
 function day(at: Micros): string {
   return printTime(at).slice(0, 10)
-}
-
-const systems = /Windows|Android|iPhone|iPad|Macintosh|Linux/
-const browsers = /Edg|OPR|Firefox|Chrome|Safari/
-const named: Readonly<Record<string, string>> = { Edg: 'Edge', OPR: 'Opera', Macintosh: 'Mac' }
-
-/** Enough of what a browser says of itself for its owner to know it again. */
-function shortDevice(device: string | null): string {
-  if (device === null) return 'an unknown device'
-  const browser = browsers.exec(device)?.[0]
-  const system = systems.exec(device)?.[0]
-  const words = [browser, system].flatMap((word) =>
-    word === undefined ? [] : (named[word] ?? word),
-  )
-  return words.length === 0 ? device.slice(0, 60) : words.join(' on ')
 }

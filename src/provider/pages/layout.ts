@@ -28,7 +28,8 @@ p { margin: .5rem 0 }
 .quiet, small { color: var(--quiet) }
 label { display: block; margin: 1rem 0 0; font-weight: 600 }
 label small { display: block; font-weight: 400 }
-input { width: 100%; margin-top: .3rem; padding: .65rem .75rem; font: inherit; color: inherit;
+input { width: 100%; margin-top: .3rem; padding: .65rem .75rem; font: inherit;
+  font-weight: 400; color: inherit;
   background: var(--ground); border: 1px solid var(--line); border-radius: .5rem }
 input.code { font: 1.3rem/1.4 ui-monospace, monospace; letter-spacing: .15em }
 input:focus-visible, button:focus-visible, a:focus-visible { outline: 3px solid var(--copper);

@@ -1,5 +1,6 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import type { FactorReset } from '../../auth/recovery/factor-reset.ts'
 import { AppError } from '../../errors.ts'
 import type { UserId } from '../../ids/ids.ts'
 import { enter, InteractionPath } from './interaction.ts'
@@ -15,7 +16,9 @@ export const BrowserAnswer = Type.Object({}, { additionalProperties: true })
  * script asks, so the answers are JSON.
  */
 export const passkeyRoutes =
-  (parts: InteractionParts): FastifyPluginCallbackTypebox =>
+  (
+    parts: InteractionParts & Readonly<{ factorReset: FactorReset }>,
+  ): FastifyPluginCallbackTypebox =>
   (app, _options, done) => {
     const { provider, factors, directory } = parts
     const { passkeys } = factors
@@ -42,6 +45,7 @@ export const passkeyRoutes =
         const answer = { ...questionIn(interaction), response }
         const { userId, methods } = await passkeys.authenticate(answer, whence)
         await requireOpen(userId)
+        await parts.factorReset.secondShown(userId, whence)
         const shown = knownIn(interaction) ? ['pwd', ...methods] : methods
         const location = await enter(parts, request, reply, { userId, methods: shown })
         return await reply.type('application/json').send({ location })

@@ -140,6 +140,21 @@ test('a challenge is good for its purpose, user and binding alone, and stays for
   await factors.passkeys.authenticate({ ...nobody, response }, whence)
 })
 
+test('a ticket of another purpose is no challenge', async () => {
+  const { factors, user } = await world(database)
+  const { userId } = user
+  const response = phone().create(await factors.passkeys.registrationOptions(userId))
+  const turned = async (purpose: string) => {
+    const text = 'update auth_ticket set purpose = $2 where user_id = $1'
+    await database.pool.query(text, [userId, purpose])
+  }
+  const ask = { userId, response, name: 'x' }
+  await turned('password-reset')
+  await refusedAs('passkey_refused', factors.passkeys.register(ask, whence))
+  await turned('passkey-registration')
+  await factors.passkeys.register(ask, whence)
+})
+
 test('a counter that goes back, or stands still, is refused and written down', async () => {
   const here = await withPasskey(stick())
   const { device, userId } = here

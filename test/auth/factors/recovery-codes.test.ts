@@ -75,6 +75,15 @@ test("another user's code is wrong, and stays good for its owner", async () => {
   assert.equal(await ann.use(ann.code), 'rc')
 })
 
+test("a digest that is moved to another user's row opens nothing there", async () => {
+  const [ann, bob] = [await withCodes(), await withCodes()]
+  await database.pool.query('update recovery_code set user_id = $2 where user_id = $1', [
+    ann.user.userId,
+    bob.user.userId,
+  ])
+  assert.equal(await bob.use(ann.code), null)
+})
+
 test('no table holds a code', async () => {
   const { codes } = await withCodes()
   const text = await rowsOf(database)

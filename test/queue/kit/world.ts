@@ -29,6 +29,7 @@ const nothing = async (): Promise<void> => undefined
 
 const idle: Handlers = {
   'send-message': nothing,
+  'send-secret': nothing,
   'send-payment-code': nothing,
   'sweep-waiting': nothing,
   'submit-instruction': nothing,
@@ -37,6 +38,7 @@ const idle: Handlers = {
   'send-micro-entries': nothing,
   audit: nothing,
   'erase-old-numbers': nothing,
+  'erase-auth': nothing,
 }
 
 export async function startQueueWorld(): Promise<QueueWorld> {

@@ -11,7 +11,7 @@ const LIVES = 5n * MINUTE
 /** The same for browsers, which end their question by themselves. */
 export const TIMEOUT_MS = Number(LIVES / MILLISECOND)
 
-/** Whose it is, and what it is bound to: nobody else can bring it back, and for nothing else. */
+/** What a challenge is for: it can be brought back by nobody else, and for nothing else. */
 export type Errand = Readonly<{
   purpose: 'passkey-registration' | 'passkey-authentication'
   userId: UserId | null

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createPasswords } from '../src/auth/directories/passwords.ts'
+import { uuidArray } from '../src/db/arrays.ts'
+import type { Pool } from '../src/db/pool.ts'
+import type { UserId } from '../src/ids/ids.ts'
+import { auditAll } from './audits.ts'
+import { fillPeople } from './books.ts'
+import { startChild } from './load/child.ts'
+import type { Clients } from './load/clients.ts'
+import { quantile } from './samples.ts'
+import { startServer } from './server.ts'
+import { startWorld } from './world.ts'
+
+// How much 200 sign-ins at once slow payments down. Rounds without and with them take turns in one
+// run, and what is told is the median of their ratios. `node bench/sign-ins.ts`
+const PEOPLE = 2_000
+const SIGNERS = 200
+const CONNECTIONS = 32
+const ROUNDS = 7
+const SECONDS = 5
+const PASSWORD = 'a long pass phrase of ours'
+const BAR = 0.8
+
+const world = await startWorld()
+try {
+  const { pool, url } = world.house
+  const people = await fillPeople(pool, PEOPLE)
+  await givePassword(pool, people.slice(0, SIGNERS))
+  const server = await startServer({ url, dir: world.dir })
+  try {
+    const customers = await server.signIn(people)
+    const clients = await startChild<Clients>('clients.ts', { port: server.port, customers })
+    const pay = async (seconds: number) =>
+      await clients.ask({ what: 'payment', connections: CONNECTIONS, ms: seconds * 1_000 })
+    await pay(2)
+    const ratios: number[] = []
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const alone = await measured(async () => await pay(SECONDS))
+      const crowd = startCrowd(server.port)
+      const beside = await measured(async () => await pay(SECONDS))
+      const signed = await crowd.stop()
+      ratios.push(beside.perSecond / alone.perSecond)
+      console.log(
+        `round ${round}: ${alone.perSecond.toFixed(0)}/s alone, ` +
+          `${beside.perSecond.toFixed(0)}/s beside, p99 ${alone.p99.toFixed(1)} and ` +
+          `${beside.p99.toFixed(1)} ms; ${signed.done} sign-ins, ${signed.refused} told to wait`,
+      )
+    }
+    const median = quantile(ratios, 0.5)
+    console.log(`payments beside ${SIGNERS} sign-ins at once: ${median.toFixed(2)} x those alone`)
+    console.log(median >= BAR ? `PASS: >= ${BAR}` : `FAIL: below ${BAR}`)
+    if (median < BAR) process.exitCode = 1
+    await clients.stop()
+  } finally {
+    await server.stop()
+  }
+  const wrong = (await auditAll(world, () => undefined)).filter(({ offences }) => offences.length)
+  assert.deepEqual(wrong, [])
+} finally {
+  await world.stop()
+}
+
+type Sample = Awaited<ReturnType<Awaited<ReturnType<typeof startChild<Clients>>>['ask']>>
+
+async function measured(run: () => Promise<Sample>) {
+  await world.settle()
+  const { count, seconds, latenciesMs } = await run()
+  return { perSecond: count / seconds, p99: quantile(latenciesMs, 0.99) }
+}
+
+/** One hash for all: what is measured is the check, which costs as much for each. */
+async function givePassword(pool: Pool, people: readonly UserId[]): Promise<void> {
+  const phc = await createPasswords({ memoryKiB: 19_456, passes: 2, parallelism: 1 }, 1).hash(
+    PASSWORD,
+  )
+  await pool.query(
+    `insert into credential (user_id, phc, changed_at)
+     select user_id, $2, now() from unnest($1::uuid[]) as p (user_id)`,
+    [uuidArray(people), phc],
+  )
+}
+
+/** Two hundred who each sign in again and again, and wait when they are told to. */
+function startCrowd(port: number) {
+  const state = { going: true, done: 0, refused: 0 }
+  const loops = Array.from({ length: SIGNERS }, async (_, index) => {
+    while (state.going) {
+      const answer = await fetch(`http://127.0.0.1:${port}/v1/session`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ login: `bench${index + 1}`, password: PASSWORD }),
+      })
+      await answer.arrayBuffer()
+      if (answer.status === 200) state.done += 1
+      else {
+        assert.equal(answer.status, 429)
+        state.refused += 1
+        await sleep(Number(answer.headers.get('retry-after')) * 1_000)
+      }
+    }
+  })
+  return {
+    stop: async () => {
+      state.going = false
+      await Promise.all(loops)
+      return state
+    },
+  }
+}

@@ -1,0 +1,64 @@
+import type { Queryable } from '../../db/query.ts'
+import { inTransaction } from '../../db/tx.ts'
+import { AppError } from '../../errors.ts'
+import type { SessionId, UserId } from '../../ids/ids.ts'
+import { findUser } from '../../users/find.ts'
+import { lockUser } from '../../users/store.ts'
+import { passwordRefusal } from '../directories/password-rules.ts'
+import type { Whence } from '../guard/record.ts'
+import { passwordChanged, tellOwner } from './messages.ts'
+import { knownOf, transaction } from './parts.ts'
+import type { RecoveryParts } from './parts.ts'
+import { endTickets } from './store.ts'
+
+export type PasswordChange = Readonly<{
+  userId: UserId
+  /** The session that stays; null for who has an expired password, and is not signed in yet. */
+  sessionId: SessionId | null
+  before: string
+  password: string
+  whence: Whence
+}>
+
+/**
+ * Changes the password of who knows the one before, ends all other sessions and every link that
+ * resets it, and tells the owner.
+ *
+ * @throws AppError `credentials_invalid` when the one before is wrong, `password_refused` with why;
+ * `rate_limited`, `overloaded`, `directory_unavailable`.
+ */
+export async function changePassword(parts: RecoveryParts, ask: PasswordChange): Promise<void> {
+  const { pool, clock, directory, throttle, record } = parts
+  const { userId, before, password, whence } = ask
+  const user = await findUser(pool, userId)
+  if (!user || user.status === 'closed') throw new AppError('credentials_invalid')
+  const known = knownOf(user)
+  // Before a guess is counted: what is no use as a password says nothing of the one before.
+  const why = passwordRefusal(password, known)
+  if (why !== null) throw new AppError('password_refused', { why })
+
+  // Whoever took a session guesses no faster than at the sign-in page.
+  const guesser = { login: userId, network: whence.network ?? 'unknown' }
+  const changed = await throttle(guesser, async () => {
+    const verdict = await directory.change({ userId, before, password, known, now: clock.now() })
+    if (verdict === 'changed') return verdict
+    const facts = { why: verdict }
+    await record({ ...whence, userId, kind: 'password_changed', outcome: 'refused', facts })
+    return null
+  })
+  if (changed === null) throw new AppError('credentials_invalid')
+  await inTransaction(pool, async (tx) => await settle(parts, tx, ask), transaction)
+}
+
+async function settle(
+  { clock, sessions, record }: RecoveryParts,
+  tx: Queryable,
+  { userId, sessionId, whence }: PasswordChange,
+): Promise<void> {
+  const user = await lockUser(tx, userId)
+  if (!user) throw new Error('A user whose password was changed has gone')
+  await endTickets(tx, userId, 'password-reset')
+  await sessions.endAll(tx, userId, sessionId)
+  await tellOwner(tx, user, passwordChanged(), clock.now())
+  await record({ ...whence, userId, kind: 'password_changed', outcome: 'done', facts: {} }, tx)
+}
