@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import type { FastifyInstance } from 'fastify'
+import { createArrivals } from '../../auth/arrival.ts'
 import { createBuiltinDirectory } from '../../auth/directories/builtin.ts'
 import { createPasswords, hashesAtOnce } from '../../auth/directories/passwords.ts'
 import type { Directory } from '../../auth/directory.ts'
@@ -97,6 +98,7 @@ function buildRooms(site: Site, pool: Pool, clock: Clock, issuer: string) {
   return {
     directory,
     record,
+    arrive: createArrivals({ pool, clock, record }),
     sessions,
     factors,
     budgets,
