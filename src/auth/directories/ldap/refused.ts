@@ -96,6 +96,7 @@ export function isWrongBefore(error: unknown): boolean {
 
 /** `AcceptSecurityContext error, data 52e` of a bind, or `0000052D: …` of anything else. */
 function windowsCode(text: string): string {
-  const found = /\bdata ([0-9a-f]{1,8})\b/i.exec(text) ?? /^([0-9a-f]{8}):/i.exec(text)
+  const ofBind = /AcceptSecurityContext error, data ([0-9a-f]{1,8})\b/i.exec(text)
+  const found = ofBind ?? /^([0-9a-f]{8}):/i.exec(text)
   return found?.[1]?.toLowerCase().replace(/^0+/, '') ?? ''
 }
