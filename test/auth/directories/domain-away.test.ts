@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { after, before, test } from 'node:test'
-import { promisify, inspect } from 'node:util'
+import { setTimeout as delay } from 'node:timers/promises'
+import { inspect, promisify } from 'node:util'
 import { createActiveDirectory } from '../../../src/auth/directories/active-directory.ts'
 import { newId } from '../../../src/ids/ids.ts'
 import { AppError } from '../../../src/errors.ts'
@@ -28,6 +29,8 @@ if (missing === null) {
 
 /** A kept connection that is not answered, then a new one that is not made, then some patience. */
 const AWAY_MS = 9_000
+/** A kept connection is given up after so long. */
+const ANSWER_MS = 5_000
 const now = () => systemClock.now()
 
 /** Asserts that work is refused in time because the directory is away, and tells no secret. */
@@ -103,6 +106,16 @@ test(
   },
 )
 
+test('one that was deaf for a moment is asked again, on a new connection', options, async () => {
+  const { directory, domain } = place
+  const userId = await signedUp(place)
+  domain.pause()
+  const asked = directory.verify(userId, phrase)
+  await delay(ANSWER_MS + 700)
+  domain.resume()
+  assert.equal(await asked, 'right')
+})
+
 test('a deaf one keeps nobody longer than its limits, however many ask', options, async () => {
   const { directory, domain } = place
   const userId = await signedUp(place)
@@ -147,9 +160,10 @@ async function urlOf(server: Server): Promise<string> {
   return `ldaps://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-test('behind a first controller that is dead or silent the second is asked', options, async () => {
+test('behind a first controller that is dead or silent the second is asked', options, async (t) => {
   const userId = await signedUp(place)
   const silent = await silentServer()
+  t.after(silent.close)
   for (const [first, patience] of [
     ['ldaps://127.0.0.1:1', 1_000],
     [silent.url, 3_000],
@@ -162,7 +176,6 @@ test('behind a first controller that is dead or silent the second is asked', opt
     assert.equal(await directory.verify(userId, phrase), 'right')
     assert(performance.now() - next < 1_000, 'the dead one is not asked each time')
   }
-  silent.close()
 })
 
 test('a certificate that nobody we trust has signed gets no password', options, async () => {
@@ -176,7 +189,7 @@ test('a certificate that nobody we trust has signed gets no password', options, 
   assert.equal(await place.domain.binds(), binds)
 })
 
-test('nor does a right certificate at a place that it does not name', options, async () => {
+test('nor does a right certificate at a place that it does not name', options, async (t) => {
   const userId = await signedUp(place)
   const [url = ''] = place.domain.config.urls
   const relay = createServer((socket) => {
@@ -185,12 +198,12 @@ test('nor does a right certificate at a place that it does not name', options, a
     onward.on('error', () => socket.destroy())
     socket.pipe(onward).pipe(socket)
   })
+  t.after(() => relay.close())
   const binds = await place.domain.binds()
   const directory = place.open({ urls: [await urlOf(relay)] })
   const error = await away(() => directory.verify(userId, phrase), 2_500)
   assert.match(inspect(error, { depth: Infinity }), /ERR_TLS_CERT_ALTNAME_INVALID/)
   assert.equal(await place.domain.binds(), binds)
-  relay.close()
 })
 
 test('our own password, when it is wrong, is tried once and not told', options, async () => {
