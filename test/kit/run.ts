@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
+import { installComponents } from './components.ts'
 import { globalSetup, globalTeardown } from './global.ts'
 import { DEADLINE_VARIABLE, FILE_MS, RUN_MS } from './limits.ts'
 
@@ -18,6 +19,7 @@ const skipped: string[] = []
 let passed = 0
 let failed = 0
 
+await installComponents(files)
 await globalSetup()
 process.env[DEADLINE_VARIABLE] = String(FILE_MS)
 const tests = run({

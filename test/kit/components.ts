@@ -1,0 +1,115 @@
+import { execFile } from 'node:child_process'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { promisify } from 'node:util'
+
+const INSTALL_MS = 300_000
+/** Another installation on this machine has the lock of the packages for so long, at most. */
+const LOCK_S = 240
+
+/** The set-up of the run tells the tests in this variable why a component is not there. */
+const MISSING_VARIABLE = 'FARTHING_TEST_MISSING'
+
+/** Programs that no npm package brings, each by where it is and what Debian calls it. */
+const components = {
+  samba: {
+    programs: ['/usr/sbin/samba'],
+    needs: ['/usr/bin/samba-tool', '/usr/share/samba/setup/provision.ldif', '/usr/bin/openssl'],
+    packages: ['samba-ad-dc', 'samba-ad-provision', 'openssl'],
+    startsServers: true,
+    onlyRoot: true,
+  },
+  chromium: {
+    programs: ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'],
+    needs: [],
+    packages: ['chromium-headless-shell'],
+    startsServers: false,
+    onlyRoot: false,
+  },
+} as const
+
+export type ComponentName = keyof typeof components
+
+/** Where a component's program is, or why there is none: the reason to skip what needs it. */
+export type Component =
+  Readonly<{ program: string; missing: null }> | Readonly<{ program: null; missing: string }>
+
+/**
+ * A program that tests need from the operating system. The run of the tests has tried to install
+ * it before, when a file that it runs calls this function with the name spelled out.
+ */
+export function component(name: ComponentName): Component {
+  const program = programOf(name)
+  if (program !== null && components[name].onlyRoot && process.getuid?.() !== 0) {
+    return { program: null, missing: `${name} can only be run by root as the tests do` }
+  }
+  if (program !== null) return { program, missing: null }
+  const reasons = JSON.parse(process.env[MISSING_VARIABLE] ?? '{}') as Record<string, string>
+  return { program: null, missing: reasons[name] ?? `${name} is not installed` }
+}
+
+/** Installs what the test files need and this machine does not have, and says so. */
+export async function installComponents(files: readonly string[]): Promise<void> {
+  const missing: Record<string, string> = {}
+  for (const name of await namedIn(files)) {
+    if (programOf(name) !== null) continue
+    const why = cannotInstall(name) ?? (await install(name))
+    if (why !== null) missing[name] = why
+  }
+  process.env[MISSING_VARIABLE] = JSON.stringify(missing)
+}
+
+async function namedIn(files: readonly string[]): Promise<readonly ComponentName[]> {
+  const texts = await Promise.all(files.map(async (file) => await readFile(file, 'utf8')))
+  const names = Object.keys(components) as ComponentName[]
+  return names.filter((name) => texts.some((text) => text.includes(`component('${name}')`)))
+}
+
+function programOf(name: ComponentName): string | null {
+  const { programs, needs } = components[name]
+  if (!needs.every((path) => existsSync(path))) return null
+  return programs.find(isProgram) ?? null
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Null when nothing speaks against it. */
+function cannotInstall(name: ComponentName): string | null {
+  const { packages, startsServers } = components[name]
+  const byHand = `install ${packages.join(' ')}`
+  if (!existsSync('/etc/debian_version')) return `no Debian here: ${byHand} by its own means`
+  if (process.getuid?.() !== 0) return `not root: ${byHand}`
+  // Debian starts a server as soon as it is installed where there is who starts servers.
+  if (startsServers && existsSync('/run/systemd/system')) {
+    return `${byHand}, and disable the servers that come with it: the tests start their own`
+  }
+  return null
+}
+
+async function install(name: ComponentName): Promise<string | null> {
+  const { packages } = components[name]
+  console.log(`Installing ${packages.join(' ')}, which some of the tests need …`)
+  try {
+    await apt('install', '--yes', '--no-install-recommends', ...packages).catch(async () => {
+      await apt('update')
+      await apt('install', '--yes', '--no-install-recommends', ...packages)
+    })
+  } catch (error) {
+    const last = String(error).trim().split('\n').at(-1)
+    return `could not install ${packages.join(' ')}: ${last}`
+  }
+  return programOf(name) === null ? `${packages.join(' ')} did not bring it` : null
+}
+
+async function apt(...what: readonly string[]): Promise<void> {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  const args = ['-qq', '-o', `DPkg::Lock::Timeout=${LOCK_S}`, ...what]
+  await promisify(execFile)('apt-get', args, { env, timeout: INSTALL_MS })
+}
