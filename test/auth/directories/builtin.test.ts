@@ -12,7 +12,7 @@ before(async () => {
 after(async () => await database.drop())
 
 const open = () =>
-  createBuiltinDirectory({ db: database.pool, passwords: createPasswords(cheapHash) })
+  createBuiltinDirectory({ db: database.pool, passwords: createPasswords(cheapHash, 1) })
 
 directoryConformance('built in', () => ({
   directory: open(),
