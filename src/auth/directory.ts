@@ -57,7 +57,8 @@ export type Directory = Readonly<{
   /**
    * Sets the password of who has proven otherwise to be the user.
    *
-   * @throws AppError `password_refused` with why.
+   * @throws AppError `password_refused` with why; `password_managed` when the user's password is
+   * not this directory's to set.
    */
   reset: (
     ask: Readonly<{ userId: UserId; password: string; known: Known; now: Micros }>,

@@ -58,7 +58,7 @@ function addressOf(server: Server, host: string): string {
 
 /** Opens the auth layer's door. Gives what closes it. */
 export async function listenAuth(
-  { app, health }: AuthDoor,
+  { app, health, close }: AuthDoor,
   host: string,
   port: number,
 ): Promise<() => Promise<void>> {
@@ -66,6 +66,7 @@ export async function listenAuth(
   return async () => {
     health.stop()
     await app.close()
+    close()
   }
 }
 

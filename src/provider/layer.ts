@@ -1,4 +1,5 @@
 import type { AuthLayer, Place, StepUp } from '../access/auth-layer.ts'
+import type { Arrive } from '../auth/arrival.ts'
 import type { Budgets } from '../auth/guard/budgets.ts'
 import type { Recorder, Whence } from '../auth/guard/record.ts'
 import { PASSWORD_CLIENT } from '../auth/sessions/sessions.ts'
@@ -14,19 +15,17 @@ export type LayerParts = Readonly<{
   sessions: Sessions
   signIn: SignIn
   record: Recorder
+  arrive: Arrive
   enrolling: SignUpParts
   budgets: Budgets
 }>
 
 /** What the API asks of the auth layer, answered here. */
 export function createAuthLayer(parts: LayerParts): AuthLayer {
-  const { sessions, signIn, record, enrolling, budgets } = parts
+  const { sessions, signIn, record, enrolling, budgets, arrive } = parts
 
-  const done = async (
-    userId: UserId,
-    kind: 'sign_up' | 'sign_in' | 'step_up' | 'sign_out',
-    whence: Whence,
-  ) => await record({ ...whence, userId, kind, outcome: 'done', facts: {} })
+  const done = async (userId: UserId, kind: 'sign_up' | 'step_up' | 'sign_out', whence: Whence) =>
+    await record({ ...whence, userId, kind, outcome: 'done', facts: {} })
 
   /** @returns the methods that were shown. */
   async function again(userId: UserId, ask: StepUp, whence: Whence): Promise<readonly string[]> {
@@ -53,7 +52,7 @@ export function createAuthLayer(parts: LayerParts): AuthLayer {
       const methods =
         second && code !== null ? await signIn.code(userId, code, whence) : (['pwd'] as const)
       const tokens = await sessions.begin({ ...place, ...begun, userId, methods })
-      await done(userId, 'sign_in', whence)
+      await arrive(userId, whence, methods)
       return tokens
     },
     refresh: async (refreshToken) => await sessions.refresh(refreshToken),

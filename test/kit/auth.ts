@@ -1,5 +1,6 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import type { AuthLayer } from '../../src/access/auth-layer.ts'
+import { createArrivals } from '../../src/auth/arrival.ts'
 import { createBuiltinDirectory } from '../../src/auth/directories/builtin.ts'
 import { createPasswords } from '../../src/auth/directories/passwords.ts'
 import { createFactors } from '../../src/auth/factors/factors.ts'
@@ -72,6 +73,13 @@ export function openAuth(
   const factors = createFactors({ ...parts, sealKeys, record, site: testSite })
   const signIn = createSignIn({ db: pool, directory, factors, throttle, record })
   const enrolling = { ...parts, directory }
-  const layer = createAuthLayer({ sessions, signIn, record, enrolling, budgets: unbudgeted })
+  const layer = createAuthLayer({
+    sessions,
+    signIn,
+    record,
+    arrive: createArrivals({ pool, clock, record }),
+    enrolling,
+    budgets: unbudgeted,
+  })
   return { keys, directory, sessions, issueToken, factors, layer }
 }

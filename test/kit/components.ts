@@ -17,12 +17,14 @@ const components = {
     needs: ['/usr/bin/samba-tool', '/usr/share/samba/setup/provision.ldif', '/usr/bin/openssl'],
     packages: ['samba-ad-dc', 'samba-ad-provision', 'openssl'],
     startsServers: true,
+    onlyRoot: true,
   },
   chromium: {
     programs: ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'],
     needs: [],
     packages: ['chromium-headless-shell'],
     startsServers: false,
+    onlyRoot: false,
   },
 } as const
 
@@ -38,6 +40,9 @@ export type Component =
  */
 export function component(name: ComponentName): Component {
   const program = programOf(name)
+  if (program !== null && components[name].onlyRoot && process.getuid?.() !== 0) {
+    return { program: null, missing: `${name} can only be run by root as the tests do` }
+  }
   if (program !== null) return { program, missing: null }
   const reasons = JSON.parse(process.env[MISSING_VARIABLE] ?? '{}') as Record<string, string>
   return { program: null, missing: reasons[name] ?? `${name} is not installed` }

@@ -44,6 +44,7 @@ export function createBuiltinDirectory(
       return 'changed'
     },
     reset: async ({ userId, password, known, now }) => {
+      if ((await readCredential(db, userId)) === null) throw new AppError('password_managed')
       await writeCredential(db, { userId, phc: await seal(password, known), now })
     },
     standing: async (userId) => ({ open: true, roles: await readRoles(db, userId) }),

@@ -1,5 +1,5 @@
 import type { Queryable } from '../../db/query.ts'
-import type { EventId } from '../../ids/ids.ts'
+import type { EventId, UserId } from '../../ids/ids.ts'
 import { NOBODY } from '../../ids/ids.ts'
 import { printTime } from '../../time.ts'
 import type { Micros } from '../../time.ts'
@@ -157,4 +157,34 @@ export async function deleteExpired(
 ): Promise<number> {
   const { rowCount } = await db.query(eraseTexts[table], [printTime(until), limit])
   return rowCount ?? 0
+}
+
+const comeFromStatement = {
+  name: 'auth_has_come_from',
+  text: `select count(*)::int as "times",
+           coalesce(bool_or(device is not distinct from $3 or network is not distinct from $4),
+             false) as "known"
+         from auth_event
+         where user_id = $1 and at > $2 and kind = 'sign_in' and outcome = 'done'`,
+}
+
+/**
+ * Whether a user has signed in since then with this device or from this network. `first`: they have
+ * not signed in at all, so nothing can be new to them.
+ */
+export async function hasComeFrom(
+  db: Queryable,
+  ask: Readonly<{
+    userId: UserId
+    since: Micros
+    device: string | null
+    network: string | null
+  }>,
+): Promise<'first' | 'known' | 'never'> {
+  const values = [ask.userId, printTime(ask.since), ask.device, ask.network]
+  type Row = Readonly<{ times: number; known: boolean }>
+  const { rows } = await db.query<Row>(comeFromStatement, values)
+  const [row] = rows
+  if (!row || row.times === 0) return 'first'
+  return row.known ? 'known' : 'never'
 }

@@ -28,28 +28,52 @@ export type PasswordChange = Readonly<{
  * `rate_limited`, `overloaded`, `directory_unavailable`.
  */
 export async function changePassword(parts: RecoveryParts, ask: PasswordChange): Promise<void> {
-  const { pool, clock, directory, throttle, record } = parts
-  const { userId, before, password, whence } = ask
+  const { pool, clock, directory, sessions } = parts
+  const { userId, sessionId, before, password, whence } = ask
   const user = await findUser(pool, userId)
   if (!user || user.status === 'closed') throw new AppError('credentials_invalid')
   const known = knownOf(user)
   // Before a guess is counted: what is no use as a password says nothing of the one before.
   const why = passwordRefusal(password, known)
   if (why !== null) throw new AppError('password_refused', { why })
+  await requireBefore(parts, ask)
 
-  // Whoever took a session guesses no faster than at the sign-in page.
-  const guesser = { login: userId, network: whence.network ?? 'unknown' }
-  const changed = await throttle(guesser, async () => {
-    const verdict = await directory.change({ userId, before, password, known, now: clock.now() })
-    if (verdict === 'changed') return verdict
-    const facts = { why: verdict }
-    await record({ ...whence, userId, kind: 'password_changed', outcome: 'refused', facts })
-    return null
-  })
-  if (changed === null) throw new AppError('credentials_invalid')
+  // Ended first: should this process die behind the directory's answer, none is left open.
+  await inTransaction(pool, async (tx) => await sessions.endAll(tx, userId, sessionId), transaction)
+  const verdict = await directory.change({ userId, before, password, known, now: clock.now() })
+  if (verdict !== 'changed') {
+    await recordRefusal(parts, userId, verdict, whence)
+    throw new AppError('credentials_invalid')
+  }
   await inTransaction(pool, async (tx) => await settle(parts, tx, ask), transaction)
 }
 
+/** Whoever took a session guesses no faster than at the sign-in page. */
+async function requireBefore(
+  parts: RecoveryParts,
+  { userId, before, whence }: PasswordChange,
+): Promise<void> {
+  const guesser = { login: userId, network: whence.network ?? 'unknown' }
+  const right = await parts.throttle(guesser, async () => {
+    const verdict = await parts.directory.verify(userId, before)
+    if (verdict === 'right' || verdict === 'expired') return verdict
+    await recordRefusal(parts, userId, verdict, whence)
+    return null
+  })
+  if (right === null) throw new AppError('credentials_invalid')
+}
+
+async function recordRefusal(
+  { record }: RecoveryParts,
+  userId: UserId,
+  why: string,
+  whence: Whence,
+): Promise<void> {
+  const kind = 'password_changed'
+  await record({ ...whence, userId, kind, outcome: 'refused', facts: { why } })
+}
+
+/** Sessions that began with the password before, while it was being changed, end too. */
 async function settle(
   { clock, sessions, record }: RecoveryParts,
   tx: Queryable,

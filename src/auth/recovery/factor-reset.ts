@@ -125,7 +125,7 @@ const nowhere: Whence = { network: null, device: null, clientId: null }
 async function sendCodes(parts: FactorResetParts, proof: Proof): Promise<void> {
   const { pool, clock, digestKey, meter } = parts
   const { userId } = proof
-  await requirePassword(parts, proof)
+  await requirePassword(parts, proof, 'factor_reset_asked')
   await requireFactors(parts, userId)
   await meter([{ ...budgets.codes, whose: [userId] }], null)
   await inTransaction(
@@ -243,7 +243,7 @@ async function cancel(
 async function finish(parts: FactorResetParts, proof: Proof): Promise<void> {
   const { pool, clock, sessions, record, removeFactors } = parts
   const { userId, whence } = proof
-  await requirePassword(parts, proof)
+  await requirePassword(parts, proof, 'factor_reset')
   await inTransaction(
     pool,
     async (tx) => {
@@ -283,6 +283,7 @@ function event(userId: UserId, kind: EventKind, whence: Whence) {
 async function requirePassword(
   { pool, directory, throttle, record }: FactorResetParts,
   { userId, password, whence }: Proof,
+  kind: EventKind,
 ): Promise<void> {
   const user = await findUser(pool, userId)
   const open = user !== null && user.status !== 'closed'
@@ -291,7 +292,7 @@ async function requirePassword(
     const verdict = await directory.verify(open ? userId : null, password)
     if (verdict === 'right') return verdict
     const facts = { why: verdict }
-    await record({ ...whence, userId, kind: 'factor_reset_asked', outcome: 'refused', facts })
+    await record({ ...whence, userId, kind, outcome: 'refused', facts })
     return null
   })
   if (right === null) throw new AppError('credentials_invalid')

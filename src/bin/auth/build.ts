@@ -1,7 +1,5 @@
-import { availableParallelism } from 'node:os'
 import type { FastifyInstance } from 'fastify'
-import { createBuiltinDirectory } from '../../auth/directories/builtin.ts'
-import { createPasswords, hashesAtOnce } from '../../auth/directories/passwords.ts'
+import { createArrivals } from '../../auth/arrival.ts'
 import type { Directory } from '../../auth/directory.ts'
 import { createFactors } from '../../auth/factors/factors.ts'
 import { createBudgets, unbudgeted } from '../../auth/guard/budgets.ts'
@@ -27,10 +25,13 @@ import type { Clock } from '../../time.ts'
 import { readTokenKeys } from '../../token-keys.ts'
 import { databaseHealth } from '../build.ts'
 import type { Site } from '../build.ts'
+import { openDirectory } from './directory.ts'
 import { backSecretOf, secretFor } from './secrets.ts'
 
 export type AuthDoor = Readonly<{
   app: FastifyInstance
+  /** Closes what only this layer has open. */
+  close: () => void
   health: ReturnType<typeof createHealth>
 }>
 
@@ -38,7 +39,8 @@ export type AuthDoor = Readonly<{
 export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: string): AuthDoor {
   const { config, keys } = site
   const { tokenTtlSeconds, publicUrl: audience } = config
-  const rooms = buildRooms(site, pool, clock, issuer)
+  const { directory, close } = openDirectory(config, pool, clock)
+  const rooms = buildRooms(site, { pool, clock, directory }, issuer)
   const clients = readClients({ ...config.auth, issuer })
   const provider = createProvider({
     issuer,
@@ -68,15 +70,17 @@ export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: stri
     log: createLog(config.environment),
     readiness: health.readiness,
   })
-  return { app, health }
+  return { app, health, close }
 }
 
 /** All that the pages, the provider and the back door stand on. */
-function buildRooms(site: Site, pool: Pool, clock: Clock, issuer: string) {
-  const { config, keys } = site
+function buildRooms(
+  { config, keys }: Site,
+  { pool, clock, directory }: Readonly<{ pool: Pool; clock: Clock; directory: Directory }>,
+  issuer: string,
+) {
   const { tokenTtlSeconds, publicUrl: audience } = config
   const { sealKeys, digestKey } = keys
-  const directory = buildDirectory(site, pool)
   const record = createRecorder(pool, clock)
   const names = { issuer, audience, ttlSeconds: tokenTtlSeconds }
   const issueToken = createIssuer({ keys: readTokenKeys(keys.tokenKeys), ...names, clock })
@@ -97,6 +101,7 @@ function buildRooms(site: Site, pool: Pool, clock: Clock, issuer: string) {
   return {
     directory,
     record,
+    arrive: createArrivals({ pool, clock, record }),
     sessions,
     factors,
     budgets,
@@ -106,11 +111,6 @@ function buildRooms(site: Site, pool: Pool, clock: Clock, issuer: string) {
     signIn: createSignIn({ db: pool, directory, factors: cancelling, throttle, record }),
     enrolling: { pool, clock, digestKey, directory },
   }
-}
-
-function buildDirectory({ config }: Site, pool: Pool): Directory {
-  const passwords = createPasswords(config.argon2, hashesAtOnce(availableParallelism()))
-  return createBuiltinDirectory({ db: pool, passwords })
 }
 
 function finder(clients: readonly Client[]): (id: string) => Client {

@@ -29,6 +29,7 @@ create table directory_account (
   created_at timestamptz not null,
   constraint directory_account_pkey primary key (user_id)
 );
+create index directory_account_by_guid on directory_account (guid);  -- which accounts are nobody's
 
 -- What the built-in directory says of someone beside their password.
 create table user_role (

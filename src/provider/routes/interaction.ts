@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Provider } from 'oidc-provider'
 import { Type } from 'typebox'
 import type { AuthLayer } from '../../access/auth-layer.ts'
+import type { Arrive } from '../../auth/arrival.ts'
 import type { Directory } from '../../auth/directory.ts'
 import type { Factors } from '../../auth/factors/factors.ts'
 import type { Recorder } from '../../auth/guard/record.ts'
@@ -30,6 +31,7 @@ export type InteractionParts = Readonly<{
   factors: Factors
   sessions: Sessions
   record: Recorder
+  arrive: Arrive
   layer: AuthLayer
   clientOf: (id: string) => Client
   audience: string
@@ -285,7 +287,7 @@ async function go(reply: FastifyReply, to: string): Promise<FastifyReply> {
 
 /** Signs somebody in, and gives where their browser goes on. */
 export async function enter(
-  { provider, record, clock }: InteractionParts,
+  { provider, arrive, clock }: InteractionParts,
   request: FastifyRequest,
   reply: FastifyReply,
   { userId, methods }: Readonly<{ userId: UserId; methods: readonly string[] }>,
@@ -294,7 +296,6 @@ export async function enter(
   const whence = passing.whenceOf(request, passing.clientIdOf(interaction))
   const shown = { userId, methods, now: clock.now() }
   const to = await passing.signedIn(provider, request, reply, shown)
-  const facts = { methods: methods.join(' ') }
-  await record({ ...whence, userId, kind: 'sign_in', outcome: 'done', facts })
+  await arrive(userId, whence, methods)
   return to
 }

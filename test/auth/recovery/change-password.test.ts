@@ -85,6 +85,30 @@ test('a password that may not be used is refused before a guess is counted', asy
   await change(user, {})
 })
 
+const away = async () => await Promise.reject(new AppError('directory_unavailable'))
+
+test('whatever becomes of the change, no other session of before or meanwhile is left', async () => {
+  await world.letters()
+  const user = await world.someone()
+  const earlier = await world.signIn(user, password)
+  const ask = { userId: user.userId, sessionId: null, before: password, password: other }
+  const changeBy = async (change: typeof world.directory.change) => {
+    const directory = { ...world.directory, change }
+    await changePassword({ ...world.parts, directory }, { ...ask, whence: home })
+  }
+  await assert.rejects(changeBy(away), refusal('directory_unavailable'))
+  const ended = world.sessions.refresh(earlier.refreshToken)
+  await assert.rejects(ended, refusal('refresh_token_invalid'))
+  assert.deepEqual(await world.letters(), [])
+
+  let meanwhile = ''
+  await changeBy(async (asked) => {
+    meanwhile = (await world.signIn(user, password)).refreshToken
+    return await world.directory.change(asked)
+  })
+  await assert.rejects(world.sessions.refresh(meanwhile), refusal('refresh_token_invalid'))
+})
+
 test('a closed user changes nothing', async () => {
   const user = await world.someone()
   await world.setTo(user, 'closed')
