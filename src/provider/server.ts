@@ -164,6 +164,13 @@ function to(response: ServerResponse, location: string): void {
   response.writeHead(303, { location }).end()
 }
 
+/** Whoever went back to a sign-in that has ended should know where to go on. */
+const signInOver = {
+  title: 'This sign-in is over',
+  sentence:
+    'It has ended, took too long, or began in another browser. Go back to the app and start anew.',
+}
+
 /** Pages for people, JSON for scripts and servers. */
 async function answerError(
   error: FastifyError | AppError | Detour,
@@ -184,7 +191,9 @@ async function answerError(
     const code = refusal?.code ?? 'internal'
     return await reply.type('application/json').send({ code, errorMessage: sentence })
   }
-  return await reply.type('text/html; charset=utf-8').send(message(title, sentence))
+  const over = refusal?.code === 'route_unknown' && request.url.startsWith('/interaction/')
+  const page = over ? message(signInOver.title, signInOver.sentence) : message(title, sentence)
+  return await reply.type('text/html; charset=utf-8').send(page)
 }
 
 function toRefusal(error: FastifyError | AppError): AppError | null {

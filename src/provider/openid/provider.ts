@@ -5,6 +5,7 @@ import { sessionOfGrant } from '../../auth/sessions/store.ts'
 import type { Queryable } from '../../db/query.ts'
 import type { TokenJwk } from '../../keys.ts'
 import { networkOf } from '../../network.ts'
+import { bug, problems } from '../../problems.ts'
 import type { Clock } from '../../time.ts'
 import { createAdapter } from './adapter.ts'
 import type { Client } from './clients.ts'
@@ -21,8 +22,9 @@ const DEVICE_MAX = 200
 
 /** Pages that the library asks for in the middle of its own work. `form` is its own markup. */
 export type ProviderPages = Readonly<{
-  signOut: (form: string) => string
-  signedOut: () => string
+  /** `app` is the one that sends people to sign out, or that alone was left; null: none. */
+  signOut: (form: string, app: string | null) => string
+  signedOut: (app: string | null) => string
   deviceCode: (form: string, problem: string | null) => string
   deviceConfirm: (form: string, app: string, code: string) => string
   deviceDone: (app: string) => string
@@ -74,9 +76,16 @@ export function createProvider(parts: ProviderParts): Provider {
     interactions: { url: (_ctx, { uid }) => `/interaction/${uid}`, policy: signInPolicy() },
     features: featuresOf(parts, clientOf),
     renderError: (ctx, { error, error_description: why }) => {
-      ctx.type = 'html'
-      ctx.body = parts.pages.problem('That did not work', `${why ?? error}.`)
+      const ours = ctx.status >= 500
+      const text = ours ? bug.sentence : `${unanswerable} (${why ?? error})`
+      show(ctx, parts.pages.problem(ours ? bug.title : 'That did not work', text))
     },
+  })
+  provider.use(async (ctx, next) => {
+    await next()
+    if (ctx.status !== 404 || ctx.body !== undefined) return
+    show(ctx, parts.pages.problem('No such page', problems.route_unknown.sentence))
+    ctx.status = 404
   })
   // Behind a proxy that ends TLS, which the issuer's https tells of. Only the address that it has
   // added itself counts: whoever asks may have written others before it.
@@ -84,6 +93,9 @@ export function createProvider(parts: ProviderParts): Provider {
   provider.maxIpsCount = 1
   return provider
 }
+
+const unanswerable = `The app that sent you here asked for what cannot be done, or it took too long.
+Go back to it and start anew.`
 
 const fixed = {
   clientDefaults: { id_token_signed_response_alg: 'ES256' },
@@ -130,8 +142,8 @@ function featuresOf(
     },
     rpInitiatedLogout: {
       enabled: true,
-      logoutSource: (ctx, form) => show(ctx, pages.signOut(form)),
-      postLogoutSuccessSource: (ctx) => show(ctx, pages.signedOut()),
+      logoutSource: (ctx, form) => show(ctx, pages.signOut(form, appOf(ctx))),
+      postLogoutSuccessSource: (ctx) => show(ctx, pages.signedOut(appOf(ctx))),
     },
     deviceFlow: {
       enabled: true,
@@ -158,12 +170,16 @@ function featuresOf(
     },
   }
 
+  function appOf({ oidc }: KoaContextWithOIDC): string | null {
+    return oidc.client ? nameOf(oidc.client.clientId) : null
+  }
+
   function nameOf(id: string): string {
     return clientOf(id).name
   }
 }
 
-function show(ctx: KoaContextWithOIDC, text: string): void {
+function show(ctx: Pick<KoaContextWithOIDC, 'type' | 'body'>, text: string): void {
   ctx.type = 'html'
   ctx.body = text
 }

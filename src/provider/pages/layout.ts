@@ -31,24 +31,25 @@ label small { display: block; font-weight: 400 }
 input { width: 100%; margin-top: .3rem; padding: .65rem .75rem; font: inherit;
   font-weight: 400; color: inherit;
   background: var(--ground); border: 1px solid var(--line); border-radius: .5rem }
-input.code { font: 1.3rem/1.4 ui-monospace, monospace; letter-spacing: .15em }
+p.code, input.code { font: 1.3rem/1.4 ui-monospace, monospace; letter-spacing: .15em }
 input:focus-visible, button:focus-visible, a:focus-visible { outline: 3px solid var(--copper);
   outline-offset: 2px }
 button { width: 100%; margin-top: 1.2rem; padding: .7rem 1rem; font: inherit; font-weight: 600;
   color: var(--on-copper); background: var(--copper); border: 1px solid var(--copper);
   border-radius: .5rem; cursor: pointer }
 button.second { background: none; color: var(--copper) }
-button.small { width: auto; margin: 0; padding: .35rem .8rem }
+button.small { width: auto; margin: 0; padding: .35rem .8rem; white-space: nowrap }
 button:disabled { opacity: .5; cursor: default }
 a { color: var(--copper) }
 .alert { color: var(--alert); border: 1px solid; border-radius: .5rem; padding: .6rem .8rem;
-  margin: 1rem 0 0 }
+  margin: 1rem 0 }
 .done { border: 1px solid var(--copper); border-radius: .5rem; padding: .6rem .8rem }
 .links { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; margin: 1.2rem 0 0 }
 ul.rows { list-style: none; margin: .8rem 0 0; padding: 0 }
 ul.rows li { display: flex; gap: 1rem; align-items: center; justify-content: space-between;
   padding: .7rem 0; border-top: 1px solid var(--line) }
-ul.rows form { margin: 0 }
+ul.rows li > * { min-width: 0; overflow-wrap: anywhere }
+ul.rows form { margin: 0; flex: none }
 .codes { display: grid; grid-template-columns: 1fr 1fr; gap: .3rem 1.5rem; margin: 1rem 0;
   font: 1.05rem/1.7 ui-monospace, monospace }
 .qr { background: #fff; border-radius: .5rem; padding: .5rem; width: 13rem; margin: 1rem 0 }

@@ -1,4 +1,5 @@
 import { markup } from '../../markup.ts'
+import type { Markup } from '../../markup.ts'
 import type { ProviderPages } from '../openid/provider.ts'
 import { alert, print } from './layout.ts'
 
@@ -7,17 +8,20 @@ import { alert, print } from './layout.ts'
  * against forged requests; our buttons belong to them by the form's id.
  */
 export const providerPages: ProviderPages = {
-  signOut: (form) =>
+  signOut: (form, app) =>
     print({
       title: 'Sign out?',
       body: markup`<section class="card"><h1>Sign out?</h1>
 <p class="quiet">This browser will be signed out, of all apps of Farthing.</p>
 ${{ text: form }}
 <button form="op.logoutForm" name="logout" value="yes" autofocus>Sign out</button>
-<button form="op.logoutForm" class="second">Leave only this app</button>
+${app === null ? stayLink : leaveButton(app)}
 </section>`,
     }),
-  signedOut: () => message('Signed out', 'You are signed out of this browser.'),
+  signedOut: (app) =>
+    app === null
+      ? message('Signed out', 'You are signed out of this browser.')
+      : message('You have left', `${app} has ended. You are still signed in to other apps.`),
   deviceCode: (form, problem) =>
     print({
       title: 'Connect a device',
@@ -33,11 +37,11 @@ ${{ text: plainForm(form) }}
       title: 'Is this your device?',
       body: markup`<section class="card"><h1>Is this your device?</h1>
 <p>${app} shows this code:</p>
-<p><code>${code}</code></p>
+<p class="code">${code}</p>
 <p class="quiet">Go on only if you see the very same code on a device in front of you, and if it was
 you who began. Whoever sent you a code or a link here wants your money.</p>
 ${{ text: form }}
-<button form="op.deviceConfirmForm" autofocus>It is mine: go on</button>
+<button form="op.deviceConfirmForm" >It is mine: go on</button>
 <button form="op.deviceConfirmForm" class="second" name="abort" value="yes">Stop</button>
 </section>`,
     }),
@@ -53,7 +57,15 @@ export function message(title: string, text: string): string {
   })
 }
 
-/** The library's input runs a script of its own that our policy refuses. */
+const stayLink = markup`<p class="links"><a href="/account">Stay signed in</a></p>`
+
+function leaveButton(app: string): Markup {
+  return markup`<button form="op.logoutForm" class="second">Leave only ${app}</button>`
+}
+
+/** The library's input runs a script of its own that our policy refuses, and has no label. */
 function plainForm(form: string): string {
-  return form.replaceAll(/\son\w+="[^"]*"/g, '')
+  const plain = form.replaceAll(/\son\w+="[^"]*"/g, '').replace('</input>', '')
+  const input = 'aria-label="Code" class="code" autocapitalize="characters" spellcheck="false"'
+  return plain.replace('placeholder="Enter code"', input)
 }

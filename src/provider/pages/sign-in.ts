@@ -116,7 +116,7 @@ ${alert(problem)}
 ${newPasswordField}
 <button>Create account</button>
 </form>
-<p class="links"><a href="${base}">I have an account</a></p>
+<p class="links"><a href="${base}/sign-in">I have an account</a></p>
 </section>`,
   })
 }

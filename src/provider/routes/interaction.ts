@@ -128,6 +128,11 @@ export const interactionRoutes =
       },
     )
 
+    app.get('/interaction/:uid/sign-in', { schema }, async (request, reply) => {
+      const shown = { problem: null, login: '' }
+      return await reply.send(signInPage(parts, await of(request, reply), shown))
+    })
+
     app.get('/interaction/:uid/register', { schema }, async (request, reply) => {
       const base = baseOf(await of(request, reply))
       const typed = { email: '', phoneNumber: '', displayName: '', handle: '' }
@@ -194,8 +199,18 @@ async function pageFor(
     return pages.signUpPage({ base, problem, typed })
   }
   const hint = interaction.params['login_hint']
-  const login = typeof hint === 'string' ? hint.slice(0, 254) : ''
+  const login = typeof hint === 'string' ? hint.slice(0, 254) : await knownLogin(parts, interaction)
   return signInPage(parts, interaction, { problem, login })
+}
+
+/** Whoever is asked again need not type who they are. */
+async function knownLogin(
+  { db }: Pick<InteractionParts, 'db'>,
+  { session }: Interaction,
+): Promise<string> {
+  const userId = parseId('user', session?.accountId ?? '')
+  const user = userId && (await findUser(db, userId))
+  return user ? user.handle : ''
 }
 
 function signInPage(
