@@ -40,6 +40,7 @@ test('whatever leaves by this door says what a browser may do with it', async ()
     '/auth/unknown',
     '/interaction/0123456789',
     '/no/such/page',
+    '/token',
     '/back/sign-in',
     '/assets/style.css',
     '/.well-known/openid-configuration',
@@ -70,7 +71,7 @@ test('our pages are in no frame; the answers that apps wait for are in frames of
   assert.match(policy, new RegExp(`frame-ancestors 'self' ${provider.webUrl} `))
 })
 
-test('no page has a script or a style in itself', async () => {
+test('no page has a script or a style in itself, and every field says what it is', async () => {
   const visitor = openVisitor(provider.issuer)
   const asked = await signInPage(visitor)
   const pages = [
@@ -80,11 +81,14 @@ test('no page has a script or a style in itself', async () => {
     await visitor.open(`${provider.issuer}/device`),
     await visitor.open(`${provider.issuer}/auth?client_id=nobody`),
     await visitor.open(`${provider.issuer}/interaction/0123456789`),
+    await visitor.open(`${provider.issuer}/no/such/page`),
   ]
   for (const { html, url } of pages) {
     assert.match(html, /^<!doctype html>/, url.href)
     assert.doesNotMatch(html, /\son\w+\s*=|<script(?![^>]*\bsrc=)|<style|\sstyle=|javascript:/i)
     assert.doesNotMatch(html, /https?:\/\/(?!localhost)/, `${url.href} loads from elsewhere`)
+    const unlabelled = html.replaceAll(/<label>[^]*?<\/label>/g, '')
+    assert.doesNotMatch(unlabelled, /<input(?![^>]*(?:type="hidden"|aria-label=))/, url.href)
   }
 })
 

@@ -113,6 +113,7 @@ for (const parameters of [{ prompt: 'login' }, { max_age: '60' }]) {
     const begun = await web.begin(parameters)
     const asked = await visitor.open(begun.url)
     assert.match(asked.html, /Confirm that it is you/)
+    assert.match(asked.html, /name="login" value="\w+"/)
     const { url } = await signInOn(visitor, asked, bob)
     const claims = (await web.finish(begun, url)).claims()
     const after = decodeJwt((await web.refresh(tokens.refresh_token ?? '')).access_token)
@@ -171,6 +172,8 @@ test('whoever comes to sign up does so on the way, and is signed in', async () =
   const begun = await web.begin({ screen_hint: 'register' })
   const page = await visitor.open(begun.url)
   assert.match(page.html, /Create your account/)
+  const [, link = ''] = /href="([^"]+)">I have an account/.exec(page.html) ?? []
+  assert.match((await visitor.open(new URL(link, page.url))).html, /<h1>Sign in<\/h1>/)
   const typed = {
     email: 'new.person@example.com',
     phoneNumber: '+14155550123',
