@@ -3,6 +3,7 @@ import type { AuthLayer } from '../../src/access/auth-layer.ts'
 import { createArrivals } from '../../src/auth/arrival.ts'
 import { createBuiltinDirectory } from '../../src/auth/directories/builtin.ts'
 import { createPasswords } from '../../src/auth/directories/passwords.ts'
+import type { SecondFactors } from '../../src/auth/factors/second-factors.ts'
 import { createFactors } from '../../src/auth/factors/factors.ts'
 import type { Factors } from '../../src/auth/factors/factors.ts'
 import { unbudgeted } from '../../src/auth/guard/budgets.ts'
@@ -23,6 +24,12 @@ import { customerScopes } from '../../src/scopes.ts'
 import type { Clock } from '../../src/time.ts'
 import { readTokenKeys } from '../../src/token-keys.ts'
 import type { TokenKeys } from '../../src/token-keys.ts'
+
+/** Of people who have a password and nothing else. */
+export const noFactors: SecondFactors = {
+  enrolled: async () => await Promise.resolve({ totp: false, passkeys: 0, recoveryCodes: 0 }),
+  useCode: async () => await Promise.resolve(null),
+}
 
 /** argon2id that takes no time. */
 export const cheapHash = { memoryKiB: 64, passes: 1, parallelism: 1 } as const

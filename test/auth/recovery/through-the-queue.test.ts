@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after as afterAll, before, test } from 'node:test'
-import { noFactors } from '../../kit/no-factors.ts'
+import { noFactors } from '../../kit/auth.ts'
 import { createBudgets } from '../../../src/auth/guard/budgets.ts'
 import { createMeter } from '../../../src/auth/guard/meter.ts'
 import { createRecorder } from '../../../src/auth/guard/record.ts'

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { noFactors } from '../../../kit/no-factors.ts'
+import { noFactors } from '../../../kit/auth.ts'
 import type { SecondFactors } from '../../../../src/auth/factors/second-factors.ts'
 import { createBudgets } from '../../../../src/auth/guard/budgets.ts'
 import { createMeter } from '../../../../src/auth/guard/meter.ts'
