@@ -109,9 +109,10 @@ test(
   'what sign-ups left is deleted after an hour, by who may, and nothing else',
   options,
   async () => {
-    const { domain, admin, directory } = place
-    const userId = await signedUp(place)
+    const { domain, admin, directory, pool } = place
     const ask = { password: phrase, known: nobodyKnown }
+    const userId = newId('user')
+    await recorded(directory, pool, userId, await directory.enroll({ ...ask, userId }))
     await directory.enroll({ ...ask, userId: newId('user') })
     await directory.enroll({ ...ask, userId: newId('user') })
     const foreign = `CN=kept,${domain.config.customersDn}`
