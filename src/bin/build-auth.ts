@@ -20,7 +20,7 @@ export function buildAuth({ config, keys }: Site, pool: Pool, clock: Clock): Aut
   const { tokenTtlSeconds } = config
   const issueToken = createIssuer({
     keys: readTokenKeys(keys.tokenKeys),
-    issuer: config.publicUrl,
+    issuer: config.auth.url,
     audience: config.publicUrl,
     ttlSeconds: tokenTtlSeconds,
     clock,

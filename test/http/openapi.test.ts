@@ -26,6 +26,8 @@ const routes = [
   'POST /v1/user/{id}/accounts',
   'DELETE /v1/user/{id}/accounts/{bankId}',
   'POST /v1/user/{id}/accounts/{bankId}/verify',
+  'POST /v1/user/{id}/freeze',
+  'POST /v1/user/{id}/thaw',
   'POST /v1/user/{id}/contacts/{channel}/code',
   'POST /v1/user/{id}/contacts/{channel}/verify',
   'DELETE /v1/account/{bankId}',
@@ -98,10 +100,11 @@ test('every operation says what it is, who may, and how it can be refused', () =
   }
 })
 
-test('whatever changes something takes an Idempotency-Key, but for sessions', () => {
+test('whatever changes something takes an Idempotency-Key, but for sessions and freezing', () => {
   for (const { route, parameters = [] } of operations) {
     const takes = parameters.some(({ name }) => name === 'Idempotency-Key')
-    assert.equal(takes, !route.startsWith('GET') && !route.includes('/v1/session'), route)
+    const without = /^GET|\/v1\/session|\/(freeze|thaw)$/.test(route)
+    assert.equal(takes, !without, route)
   }
 })
 
