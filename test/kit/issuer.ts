@@ -10,17 +10,22 @@ export const audience = '11111111-2222-3333-4444-555555555555'
 
 type Key = Readonly<{ kid: string; privateKey: CryptoKey; publicJwk: JWK }>
 
+export type Sign = (claims: object, header?: object) => Promise<string>
+
 /** Somebody else's identity provider: a JWK Set over HTTP, and tokens signed with its keys. */
 export type TestIssuer = Readonly<{
   issuer: string
   jwksUri: URL
   /** How often its keys were read. */
   reads: () => number
-  /** From now on it signs with another key; the one before is published no more. */
-  rotate: () => Promise<void>
+  /**
+   * From now on it signs with another key. The one before is published no more, and signs what is
+   * asked of the function that comes back.
+   */
+  rotate: () => Promise<Sign>
   /** It answers with this status from now on; 200 is well. */
   answerWith: (status: number) => void
-  sign: (claims: object, header?: object) => Promise<string>
+  sign: Sign
   close: () => Promise<void>
 }>
 
@@ -44,21 +49,27 @@ export async function startIssuer(): Promise<TestIssuer> {
     reads: () => count,
     rotate: async () => {
       keys += 1
+      const before = signWith(key)
       key = await makeKey(`key-${keys}`)
+      return before
     },
     answerWith: (next) => {
       status = next
     },
-    sign: async (claims, header = {}) =>
-      await new SignJWT({ ...claims })
-        .setProtectedHeader({ alg: 'RS256', typ: 'JWT', kid: key.kid, ...header })
-        .sign(key.privateKey),
+    sign: async (claims, header) => await signWith(key)(claims, header),
     close: async () => {
       server.closeAllConnections()
       server.close()
       await once(server, 'close')
     },
   }
+}
+
+function signWith({ kid, privateKey }: Key): Sign {
+  return async (claims, header = {}) =>
+    await new SignJWT({ ...claims })
+      .setProtectedHeader({ alg: 'RS256', typ: 'JWT', kid, ...header })
+      .sign(privateKey)
 }
 
 async function makeKey(kid: string): Promise<Key> {
