@@ -163,7 +163,7 @@ test('a list that cannot be read lets nobody in, until it can be read again', as
       if (away) throw new AppError('database_unavailable')
       return await database.pool.query(...ask)
     },
-  } as DenyListParts['db']
+  } satisfies DenyListParts['db']
   const list = await listFor(t, { db, staleAfterMs: 1_500 })
   const user = holder()
   assert.equal(list.denies(user), false)

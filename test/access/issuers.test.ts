@@ -56,7 +56,7 @@ function oidc(change: object = {}): OutsideIssuer {
     scopesClaim: 'scope',
     rolesClaim: 'groups',
     ...change,
-  } as OutsideIssuer
+  }
 }
 
 const found = newId('user')

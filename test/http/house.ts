@@ -1,4 +1,5 @@
 import { pino } from 'pino'
+import type { HttpParts } from '../../src/http/parts.ts'
 import { createServer } from '../../src/http/server.ts'
 import type { UserId } from '../../src/ids/ids.ts'
 import { readMailbox } from '../../src/messages/mailbox.ts'
@@ -32,7 +33,10 @@ export type House = Readonly<{
 }>
 
 /** The whole house with its door, on a database of its own. */
-export async function openHouse(options: WorldOptions = {}): Promise<House> {
+export async function openHouse(
+  options: WorldOptions = {},
+  change: (world: World) => Partial<HttpParts> = () => ({}),
+): Promise<House> {
   const world = await startWorld(options)
   const { pool, clock } = world.parts
   const { keys, issueToken, layer } = world.auth
@@ -48,6 +52,7 @@ export async function openHouse(options: WorldOptions = {}): Promise<House> {
     publicJwks: keys.publicJwks,
     readiness: async () => await Promise.resolve({ ready: true, checks: {} }),
     readMailbox: async (recipient, limit) => await readMailbox(pool, recipient, limit),
+    ...change(world),
   })
 
   const caller = (accessToken: string | null): Caller => ({

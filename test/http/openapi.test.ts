@@ -21,6 +21,7 @@ type Document = Readonly<{
 /** The contract's routes, and those that stand beside them. */
 const routes = [
   'POST /v1/user',
+  'GET /v1/user',
   'GET /v1/user/{id}',
   'PUT /v1/user/{id}',
   'POST /v1/user/{id}/accounts',

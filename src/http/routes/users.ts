@@ -26,6 +26,16 @@ const signUp = {
   response: { 201: ref(User, 'The new user.') },
 }
 
+const readCaller = {
+  tags,
+  operationId: 'readCaller',
+  summary: 'Look at oneself',
+  description: `For who has a token and does not know their id: an outside issuer's token does not
+hold it, and its first use opens the user.`,
+  querystring: ask.RangeQuery,
+  response: { 200: ref(User, 'The caller in full.') },
+}
+
 const readUser = {
   tags,
   operationId: 'readUser',
@@ -110,6 +120,14 @@ export const userRoutes =
         const { userId, ...rest } = await authLayer.signUp(ask, keyOf(request), placeOf(request))
         const value = await payments.ownUser(userId, { start: null, end: null })
         return await reply.code(201).send(toUser(unwrap(reply, { value, ...rest })))
+      },
+    )
+
+    app.get(
+      '/v1/user',
+      { schema: readCaller, config: { action: 'user.read' } },
+      async (request) => {
+        return toUser(await payments.ownUser(callerOf(request), toRange(request.query)))
       },
     )
 

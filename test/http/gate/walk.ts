@@ -30,6 +30,7 @@ export const staffed: readonly Walked[] = [
 
 /** The routes that are about whoever calls. */
 export const callers: readonly Walked[] = [
+  { method: 'GET', url: '/v1/user', action: 'user.read' },
   { method: 'DELETE', url: '/v1/session', action: 'session.end' },
   { method: 'POST', url: '/v1/session/step-up', action: 'session.step-up' },
   { method: 'DELETE', url: '/v1/account/BANK', action: 'account.unlink' },
