@@ -51,6 +51,7 @@ export type House = Readonly<{
   parts: PaymentParts
   payments: Payments
   authLayer: AuthLayer
+  denyList: DenyList
   /** After the doors are shut: finishes the payments under way, and closes all connections. */
   close: () => Promise<void>
 }>
@@ -87,12 +88,15 @@ export function buildHouse(site: Site): House {
     verificationThreshold: config.verificationThreshold,
     stepUpThreshold: config.stepUpThreshold,
   }
+  const denyList = openDenyList(url, clock)
   const close = async (): Promise<void> => {
+    await denyList.stop()
     await ledger.close()
     await pool.end()
   }
   const authLayer = buildAuth(site, pool, clock)
-  return { site, clock, pool, parts, payments: createPayments(parts), authLayer, close }
+  const payments = createPayments(parts)
+  return { site, clock, pool, parts, payments, authLayer, denyList, close }
 }
 
 function buildRail({ config, keys }: Site, pool: Pool, clock: Clock): Rail {
@@ -142,10 +146,10 @@ export type Doors = Readonly<{
 }>
 
 /** The API and the operators' page. Neither listens yet. */
-export function buildDoors({ site, clock, pool, payments, authLayer }: House): Doors {
-  const { config, keys, url } = site
+export function buildDoors(house: House): Doors {
+  const { site, clock, pool, payments, authLayer, denyList } = house
+  const { config, keys } = site
   const tokenKeys: VerifyingKeys = readVerifyingKeys(keys.tokenKeys)
-  const denyList = openDenyList(url, clock)
   const log = createLog(config.environment)
   const telemetry = createTelemetry({ log, poolCounts: pool.counts })
   const health = createHealth({ database: async () => await pool.query('select 1') })
@@ -172,7 +176,6 @@ export function buildDoors({ site, clock, pool, payments, authLayer }: House): D
   })
   // What was revoked is known before the door opens.
   app.addHook('onReady', denyList.start)
-  app.addHook('onClose', denyList.stop)
   const { metrics } = telemetry
   const operators = createOperatorServer({ metrics, readiness: health.readiness })
   return { app, operators, health }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -127,4 +127,19 @@ test('keys of this machine may be read without TLS, in development', async () =>
   await assert.rejects(read(text, false), StartRefused)
   const elsewhere = JSON.stringify({ issuers: [{ ...oidc, jwksUri: 'http://10.0.0.1/jwks' }] })
   await assert.rejects(read(elsewhere, true), StartRefused)
+})
+
+test('the files that docs/auth.md shows are right', async () => {
+  const paper = await readFile(new URL('../../docs/auth.md', import.meta.url), 'utf8')
+  const [, section = ''] = paper.split('\n## Outside issuers')
+  const blocks = [...section.matchAll(/```json\n([^]*?)```/g)].map(([, block = '']) => block)
+  const whole = blocks.filter((block) => block.includes('"issuers"'))
+  assert.equal(whole.length, 2)
+  for (const text of whole) assert.equal((await read(text)).length, 1)
+  const partial = blocks.filter((block) => !block.includes('"issuers"'))
+  assert.equal(partial.length, 1)
+  for (const text of partial) {
+    const issuer = { ...entra, ...(JSON.parse(text) as object) }
+    assert.equal((await read(JSON.stringify({ issuers: [issuer] }))).length, 1)
+  }
 })

@@ -32,20 +32,16 @@ function logOnce(error: unknown, request: FastifyRequest): void {
 
 /** What the token lacks, in the words of RFC 6750 section 3 and RFC 9470 section 3. */
 function challengeFor(error: unknown, status: number): string | null {
-  const code = error instanceof AppError ? error.code : null
   const said = 'Bearer realm="farthing"'
+  const { code, facts } = error instanceof AppError ? error : { code: null, facts: {} }
   switch (code) {
     case 'token_invalid':
       return `${said}, error="invalid_token"`
     case 'step_up_required':
       return `${said}, error="insufficient_user_authentication", max_age=${FRESH_FOR / SECOND}`
     case 'scope_insufficient':
-      return `${said}, error="insufficient_scope", scope="${String(factOf(error, 'scope'))}"`
+      return `${said}, error="insufficient_scope", scope="${String(facts['scope'])}"`
     default:
       return status === 401 ? said : null
   }
-}
-
-function factOf(error: unknown, name: string): unknown {
-  return error instanceof AppError ? error.facts[name] : undefined
 }
