@@ -1,10 +1,10 @@
 import { pino } from 'pino'
-import { createVerifier } from '../../src/access/tokens.ts'
+import type { HttpParts } from '../../src/http/parts.ts'
 import { createServer } from '../../src/http/server.ts'
 import type { UserId } from '../../src/ids/ids.ts'
 import { readMailbox } from '../../src/messages/mailbox.ts'
 import { findUser } from '../../src/users/find.ts'
-import { claimsFor, names } from '../kit/auth.ts'
+import { anyoneOf, claimsFor, names } from '../kit/auth.ts'
 import { startWorld } from '../kit/world.ts'
 import type { World, WorldOptions } from '../kit/world.ts'
 
@@ -33,7 +33,10 @@ export type House = Readonly<{
 }>
 
 /** The whole house with its door, on a database of its own. */
-export async function openHouse(options: WorldOptions = {}): Promise<House> {
+export async function openHouse(
+  options: WorldOptions = {},
+  change: (world: World) => Partial<HttpParts> = () => ({}),
+): Promise<House> {
   const world = await startWorld(options)
   const { pool, clock } = world.parts
   const { keys, issueToken, layer } = world.auth
@@ -44,11 +47,12 @@ export async function openHouse(options: WorldOptions = {}): Promise<House> {
     rateLimits: false,
     payments: world.payments,
     authLayer: layer,
-    verifyToken: createVerifier({ keys, ...names, clock }),
+    verifyToken: anyoneOf({ keys, ...names, clock }),
     findUser: async (id) => await findUser(pool, id),
     publicJwks: keys.publicJwks,
     readiness: async () => await Promise.resolve({ ready: true, checks: {} }),
     readMailbox: async (recipient, limit) => await readMailbox(pool, recipient, limit),
+    ...change(world),
   })
 
   const caller = (accessToken: string | null): Caller => ({

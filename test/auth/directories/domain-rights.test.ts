@@ -14,7 +14,7 @@ import { here } from '../../kit/auth.ts'
 import { component } from '../../kit/components.ts'
 import { domainGroups } from '../../kit/domain/seed.ts'
 import { refusedAs } from '../../kit/refused.ts'
-import { nobodyKnown, phrase, signedUp } from './conformance.ts'
+import { nobodyKnown, phrase, recorded, signedUp } from './conformance.ts'
 import { openDomainPlace } from './domain-place.ts'
 import type { DomainPlace } from './domain-place.ts'
 
