@@ -7,6 +7,7 @@ import type { AuthLayer } from '../access/auth-layer.ts'
 import type { RecoveryParts } from '../auth/recovery/parts.ts'
 import { AppError } from '../errors.ts'
 import { bug, problems } from '../problems.ts'
+import { endOnSignOut } from './openid/sign-out.ts'
 import { pagePolicy } from './pages/layout.ts'
 import { message } from './pages/provider-pages.ts'
 import { assetRoutes } from './routes/assets.ts'
@@ -66,12 +67,17 @@ export function createAuthServer(parts: AuthServerParts): FastifyInstance {
   const pages = pagePolicy(appOrigins, [])
   // An app asks in a hidden frame whether its customer is still signed in.
   const between = pagePolicy(appOrigins, ["'self'", ...appOrigins])
+  parts.provider.use(endOnSignOut(parts))
+  // The library answers whatever goes wrong inside it, and tells nobody else.
+  parts.provider.on('server_error', (_ctx, error) => parts.log.error({ err: error }, 'a bug'))
   const openid = parts.provider.callback()
   const app: FastifyInstance = fastify({
     loggerInstance: parts.log,
     // Paths hold what opens a door, like a link that resets a password.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_MAX_BYTES,
+    // As the provider: behind a proxy that ends TLS, the address that it has added itself.
+    trustProxy: (_address, hop) => hop === 0 && parts.issuer.startsWith('https:'),
     // The stock options would turn null into an empty text.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     requestTimeout: REQUEST_ARRIVES_MS,
@@ -80,6 +86,7 @@ export function createAuthServer(parts: AuthServerParts): FastifyInstance {
     serverFactory: (handler): Server => {
       const limits = { headersTimeout: HEADERS_ARRIVE_MS, requestTimeout: REQUEST_ARRIVES_MS }
       return createServer(limits, (request, response) => {
+        placeAt(request, parts.issuer)
         const [, first = ''] = (request.url ?? '').split(/[/?]/)
         const own = ours.has(first)
         secure(response, own ? pages : between)
@@ -126,6 +133,17 @@ export function createAuthServer(parts: AuthServerParts): FastifyInstance {
       .send(state)
   })
   return app
+}
+
+/**
+ * The library asks each request where we are. Only the configuration knows: callers could write
+ * anything, and a proxy that ends TLS may not say that it did.
+ */
+function placeAt({ headers }: IncomingMessage, issuer: string): void {
+  const { host, protocol } = new URL(issuer)
+  headers.host = host
+  headers['x-forwarded-host'] = host
+  headers['x-forwarded-proto'] = protocol.slice(0, -1)
 }
 
 /** On whatever leaves by this door, whoever answers. @see OWASP Secure Headers */

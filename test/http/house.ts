@@ -32,7 +32,7 @@ export type House = Readonly<{
   close: () => Promise<void>
 }>
 
-/** The whole house with its door, on a database of its own. */
+/** The whole house with its door, on a database of its own. `change` gives the door other parts. */
 export async function openHouse(
   options: WorldOptions = {},
   change: (world: World) => Partial<HttpParts> = () => ({}),

@@ -74,7 +74,14 @@ export type Sessions = Readonly<{
   endAll: (tx: Queryable, userId: UserId, but: SessionId | null) => Promise<number>
   /** Ends all of a user's sessions that did not begin in that browser. Gives their number. */
   endOthers: (tx: Queryable, userId: UserId, browserId: string) => Promise<number>
+  /**
+   * Ends the sessions that began in that browser: all, or those of one app, and then the browser
+   * stays signed in to the others. Gives their number.
+   */
+  endIn: (browser: Browser, clientId: string | null) => Promise<number>
 }>
+
+type Browser = Readonly<{ userId: UserId; browserId: string }>
 
 export type SessionClaims = Readonly<{
   clientId: string
@@ -203,9 +210,27 @@ export function createSessions(parts: SessionParts): Sessions {
     return await store.revokeSessions(tx, revoking(userId, ids))
   }
 
+  async function endIn({ userId, browserId }: Browser, clientId: string | null): Promise<number> {
+    const isMeant = (session: OpenSession): boolean =>
+      session.browserId === browserId && (clientId === null || session.clientId === clientId)
+    return await inTransaction(
+      pool,
+      async (tx) => {
+        const open = await store.readSessions(tx, userId, clock.now())
+        const ids = open.filter(isMeant).map(({ sessionId }) => sessionId)
+        return await store.revokeSessions(tx, {
+          ...revoking(userId, ids),
+          browsersToo: clientId === null,
+        })
+      },
+      transaction,
+    )
+  }
+
   function revoking(userId: UserId, sessionIds: readonly SessionId[]) {
     const now = clock.now()
-    return { userId, sessionIds, now, until: after(now, tokensLive + REUSE_TOLERANCE) }
+    const until = after(now, tokensLive + REUSE_TOLERANCE)
+    return { userId, sessionIds, now, until, browsersToo: true }
   }
 
   return {
@@ -222,6 +247,7 @@ export function createSessions(parts: SessionParts): Sessions {
       await endBut(tx, userId, ({ sessionId }) => sessionId === but),
     endOthers: async (tx, userId, browserId) =>
       await endBut(tx, userId, (session) => session.browserId === browserId),
+    endIn,
   }
 }
 

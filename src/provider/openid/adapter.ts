@@ -39,7 +39,8 @@ function adapterFor(kind: string, { db, clock, onGrantEnd }: AdapterParts): Adap
     upsert: async (id, { jti, ...payload }, expiresIn) => {
       await store.upsertPayload(db, placeOf(id), {
         payload: hashed ? payload : { jti, ...payload },
-        grantId: textOr(payload.grantId),
+        // A sign-in on its way outlives the grant that its browser had before: it may be another's.
+        grantId: kind === 'Interaction' ? null : textOr(payload.grantId),
         userCode: textOr(payload.userCode),
         uid: textOr(payload.uid),
         expiresAt: expiresIn ? after(clock.now(), BigInt(Math.ceil(expiresIn)) * SECOND) : null,
@@ -51,15 +52,24 @@ function adapterFor(kind: string, { db, clock, onGrantEnd }: AdapterParts): Adap
     consume: async (id) => {
       // Only one of those who ask together gets it; to the others it was used before.
       if (await store.consumePayload(db, placeOf(id), clock.now())) return
+      if (kind === 'AuthorizationCode') await endTheFirst(id)
       throw new errors.InvalidGrant('it was used already')
     },
     destroy: async (id) => {
       await store.deletePayload(db, placeOf(id))
     },
     revokeByGrantId: async (grantId) => {
-      await store.deleteByGrant(db, kind, grantId)
+      // The library asks for several kinds at once. Ending the session takes its lock first, so
+      // that they wait there, and not for each other's rows.
       await onGrantEnd(grantId)
+      await store.deleteByGrant(db, kind, grantId)
     },
+  }
+
+  /** Two who bring one code at once: the library sees only those who come after. */
+  async function endTheFirst(id: string): Promise<void> {
+    const grantId = textOr((await store.findPayload(db, placeOf(id)))?.payload['grantId'])
+    if (grantId !== null) await onGrantEnd(grantId)
   }
 }
 

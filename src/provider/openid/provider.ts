@@ -9,6 +9,7 @@ import type { Clock } from '../../time.ts'
 import { createAdapter } from './adapter.ts'
 import type { Client } from './clients.ts'
 import { extraClaims, findAccount, GRANT_SECONDS, grantFor } from './grants.ts'
+import { signInPolicy } from './sign-in-policy.ts'
 
 const CODE_SECONDS = 60
 const DEVICE_CODE_SECONDS = 600
@@ -70,15 +71,17 @@ export function createProvider(parts: ProviderParts): Provider {
       token.kind === 'AccessToken' ? await extraClaims(sessions, token) : undefined,
     clientBasedCORS: (_ctx, origin, client) =>
       (client.redirectUris ?? []).some((uri) => new URL(uri).origin === origin),
-    interactions: { url: (_ctx, { uid }) => `/interaction/${uid}` },
+    interactions: { url: (_ctx, { uid }) => `/interaction/${uid}`, policy: signInPolicy() },
     features: featuresOf(parts, clientOf),
     renderError: (ctx, { error, error_description: why }) => {
       ctx.type = 'html'
       ctx.body = parts.pages.problem('That did not work', `${why ?? error}.`)
     },
   })
-  // Behind a proxy that ends TLS, which the issuer's https tells of.
+  // Behind a proxy that ends TLS, which the issuer's https tells of. Only the address that it has
+  // added itself counts: whoever asks may have written others before it.
   provider.proxy = issuer.startsWith('https:')
+  provider.maxIpsCount = 1
   return provider
 }
 
@@ -121,7 +124,10 @@ function featuresOf(
   return {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
-    revocation: { enabled: true },
+    revocation: {
+      enabled: true,
+      allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId,
+    },
     rpInitiatedLogout: {
       enabled: true,
       logoutSource: (ctx, form) => show(ctx, pages.signOut(form)),

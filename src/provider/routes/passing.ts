@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { errors } from 'oidc-provider'
 import type { Provider } from 'oidc-provider'
 import type { Whence } from '../../auth/guard/record.ts'
 import { AppError } from '../../errors.ts'
@@ -6,6 +7,7 @@ import { parseId, printId } from '../../ids/ids.ts'
 import type { UserId } from '../../ids/ids.ts'
 import { networkOf } from '../../network.ts'
 import { problems } from '../../problems.ts'
+import { SECOND } from '../../time.ts'
 import type { Micros } from '../../time.ts'
 
 /** A sign-in on its way, as the library keeps it; bound to one browser by a cookie. */
@@ -30,6 +32,7 @@ export async function interactionOf(
   try {
     return await provider.interactionDetails(request.raw, reply.raw)
   } catch (cause) {
+    if (!(cause instanceof errors.SessionNotFound)) throw cause
     throw new AppError('route_unknown', {}, { cause })
   }
 }
@@ -61,7 +64,7 @@ export async function signedIn(
   const login = {
     accountId: printId('user', userId),
     amr: [...methods],
-    loginTs: Number(shown.now / 1_000_000n),
+    ts: Number(shown.now / SECOND),
   }
   const once = { mergeWithLastSubmission: false }
   return await provider.interactionResult(request.raw, reply.raw, { login }, once)

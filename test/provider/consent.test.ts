@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { decodeJwt } from 'jose'
+import { openApp, refused, signInOn } from './kit/app.ts'
+import type { App } from './kit/app.ts'
+import { openProvider, shop } from './kit/provider.ts'
+import type { Customer, OpenProvider } from './kit/provider.ts'
+import { sessionsOf } from './kit/rows.ts'
+import { openVisitor } from './kit/visitor.ts'
+
+let provider: OpenProvider
+let web: App
+let theirs: App
+let ada: Customer
+before(async () => {
+  provider = await openProvider()
+  web = await openApp(provider)
+  const { id, redirectUri } = shop
+  const scope = 'openid user:read payments:read payments:write'
+  theirs = await openApp(provider, { id, redirectUri, scope })
+  ada = await provider.customer()
+})
+after(async () => await provider.close())
+
+test("somebody else's app is allowed by its user first, and once in a browser", async () => {
+  const visitor = openVisitor(provider.issuer)
+  const begun = await theirs.begin()
+  const asked = await signInOn(visitor, await visitor.open(begun.url), ada)
+  assert.match(asked.html, /<h1>Allow Corner Shop\?<\/h1>/)
+  assert.match(asked.html, /see your payments/)
+  assert.doesNotMatch(asked.html, /move your money/)
+  const allowed = await visitor.submit(asked, {}, '/consent')
+  const tokens = await theirs.finish(begun, allowed.url)
+  assert.equal(decodeJwt(tokens.access_token)['scope'], 'user:read payments:read')
+  const again = await theirs.begin({ prompt: 'none' })
+  const second = await theirs.finish(again, (await visitor.open(again.url)).url)
+  assert.equal(decodeJwt(second.access_token)['sid'], decodeJwt(tokens.access_token)['sid'])
+})
+
+test('what one browser was allowed, another one asks for', async () => {
+  const visitor = openVisitor(provider.issuer)
+  const { url } = await theirs.begin()
+  const page = await signInOn(visitor, await visitor.open(url), ada)
+  assert.match(page.html, /Allow Corner Shop\?/)
+  const silent = await visitor.open((await theirs.begin({ prompt: 'none' })).url)
+  assert.equal(silent.url.searchParams.get('error'), 'consent_required')
+})
+
+test('an app that is not allowed hears so, and no session begins', async () => {
+  const bob = await provider.customer()
+  const visitor = openVisitor(provider.issuer)
+  const begun = await theirs.begin()
+  const asked = await signInOn(visitor, await visitor.open(begun.url), bob)
+  const page = await visitor.submit(asked, {}, '/abort')
+  assert.equal(page.url.href.split('?')[0], shop.redirectUri)
+  assert.equal(page.url.searchParams.get('error'), 'access_denied')
+  await refused(theirs.finish(begun, page.url), 'access_denied')
+  assert.deepEqual(await sessionsOf(provider.house, bob.id), [])
+})
+
+test('our own app asks nobody', async () => {
+  const visitor = openVisitor(provider.issuer)
+  const { url } = await web.begin()
+  const page = await signInOn(visitor, await visitor.open(url), ada)
+  assert(page.url.searchParams.has('code'))
+})
+
+test('an app that asks to ask again is allowed again', async () => {
+  const visitor = openVisitor(provider.issuer)
+  await web.signIn(visitor, ada)
+  const first = await visitor.open((await theirs.begin()).url)
+  await visitor.submit(first, {}, '/consent')
+  const page = await visitor.open((await theirs.begin({ prompt: 'consent' })).url)
+  assert.match(page.html, /Allow Corner Shop\?/)
+})
+
+test('a session that its owner ended is asked for again', async () => {
+  const visitor = openVisitor(provider.issuer)
+  const begun = await theirs.begin()
+  const asked = await signInOn(visitor, await visitor.open(begun.url), ada)
+  const tokens = await theirs.finish(begun, (await visitor.submit(asked, {}, '/consent')).url)
+  const { status } = await provider.house.caller(tokens.access_token).ask('DELETE', '/v1/session')
+  assert.equal(status, 204)
+  const page = await visitor.open((await theirs.begin()).url)
+  assert.match(page.html, /<h1>Sign in<\/h1>/)
+})

@@ -1,0 +1,41 @@
+import type { House } from '../../http/house.ts'
+import { parseId } from '../../../src/ids/ids.ts'
+
+export type SessionRow = Readonly<{
+  session_id: string
+  client_id: string
+  ended: boolean
+  expires_at: bigint
+}>
+
+/** What the database knows of somebody's sessions, the oldest first. */
+export async function sessionsOf({ world }: House, user: string): Promise<readonly SessionRow[]> {
+  const { rows } = await world.pool.query<SessionRow>(
+    `select session_id, client_id, revoked_at is not null as ended, expires_at
+     from session where user_id = $1 order by created_at, session_id`,
+    [parseId('user', user)],
+  )
+  return rows
+}
+
+/** Whether tokens of this session are on the list of those that end before their time. */
+export async function isDenied({ world }: House, sid: unknown): Promise<boolean> {
+  const { rowCount } = await world.pool.query(`select from revocation where subject = $1`, [
+    parseId('sess', String(sid)),
+  ])
+  return (rowCount ?? 0) > 0
+}
+
+/** Changes what the provider's library has written down: it goes by the machine's clock. */
+export async function rewrite(
+  { world }: House,
+  kind: string,
+  path: string,
+  value: unknown,
+): Promise<number> {
+  const { rowCount } = await world.pool.query(
+    `update oidc_payload set payload = jsonb_set(payload, array[$2], $3::jsonb) where kind = $1`,
+    [kind, path, JSON.stringify(value)],
+  )
+  return rowCount ?? 0
+}
