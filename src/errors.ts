@@ -18,6 +18,7 @@ export const errorCodes = [
   'code_expired',
   'code_wrong',
   'contact_invalid',
+  'contact_missing',
   'contact_taken',
   'contact_verified',
   'credentials_invalid',

@@ -4,13 +4,16 @@ import { dirname, join } from 'node:path'
 import type { Config } from './config.ts'
 import { StartRefused } from './errors.ts'
 
-/** A private key for ES256. @see RFC 7517, RFC 7518 section 6.2 */
+/**
+ * A key for ES256, private where it has `d`: processes that only verify tokens need not be given
+ * it. @see RFC 7517, RFC 7518 section 6.2
+ */
 export type TokenJwk = Readonly<{
   kty: string
   crv: string
   x: string
   y: string
-  d: string
+  d?: string
   kid: string
 }>
 
@@ -128,9 +131,12 @@ function parse(name: string, text: string): KeyFile {
 
 function readTokenKeys(name: string, { tokenKeys }: KeyFile): readonly TokenJwk[] {
   const right = Array.isArray(tokenKeys) && tokenKeys.length > 0
-  const whole = ['kty', 'crv', 'x', 'y', 'd', 'kid'] as const
-  if (!right || !tokenKeys.every((key) => whole.every((part) => typeof key?.[part] === 'string'))) {
-    throw new StartRefused(`"tokenKeys" in ${name} must list private EC keys as JWKs with a kid.`)
+  const whole = ['kty', 'crv', 'x', 'y', 'kid'] as const
+  const isWhole = (key: TokenJwk) =>
+    whole.every((part) => typeof key?.[part] === 'string') &&
+    (!('d' in key) || typeof key.d === 'string')
+  if (!right || !tokenKeys.every(isWhole)) {
+    throw new StartRefused(`"tokenKeys" in ${name} must list EC keys as JWKs with a kid.`)
   }
   return tokenKeys
 }

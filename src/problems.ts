@@ -77,6 +77,11 @@ export const problems: Readonly<Record<ErrorCode, Row>> = {
     title: 'Contact invalid',
     sentence: 'Please check the e-mail address, phone number or handle.',
   },
+  contact_missing: {
+    status: 409,
+    title: 'Contact missing',
+    sentence: 'Please add an e-mail address or phone number to your profile first.',
+  },
   contact_taken: {
     status: 409,
     title: 'Contact taken',

@@ -14,7 +14,8 @@ export const customerScopes = [
 /** What a service or a member of the staff does to other people's accounts. */
 export const staffScopes = ['staff:read', 'staff:write'] as const
 
-export type Scope = (typeof customerScopes)[number] | (typeof staffScopes)[number]
+export const scopes = [...customerScopes, ...staffScopes] as const
+export type Scope = (typeof scopes)[number]
 
 /** What somebody is beside a customer. `support` looks, `operator` also freezes and thaws. */
 export const staffRoles = ['support', 'operator'] as const

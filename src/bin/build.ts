@@ -1,6 +1,10 @@
 import { readFileSync } from 'node:fs'
 import type { AuthLayer } from '../access/auth-layer.ts'
 import { createRemoteAuth } from '../access/remote-auth.ts'
+import { createDenyList, type DenyList } from '../access/deny-list.ts'
+import { readIssuersFile } from '../access/issuers-file.ts'
+import { type Issuer, outsideIssuer, ownIssuer } from '../access/issuers.ts'
+import { remoteKeys } from '../access/remote-keys.ts'
 import { createVerifier } from '../access/tokens.ts'
 import { PAIRS_PER_NUMBER } from '../banks/link.ts'
 import type { Config } from '../config.ts'
@@ -20,13 +24,14 @@ import { createTelemetry } from '../ops/telemetry.ts'
 import type { PaymentParts } from '../payments/parts.ts'
 import { createPassengers } from '../payments/ride/passengers.ts'
 import type { Payments } from '../payments/asks.ts'
+import { customerOf } from '../payments/customer.ts'
 import { createPayments } from '../payments/payments.ts'
 import { type JobRunner, runJobs } from '../queue/run.ts'
 import { createSandboxBank } from '../rails/bank/sandbox.ts'
 import { noRail } from '../rails/no-rail.ts'
 import type { Rail } from '../rails/rail.ts'
 import { type Clock, systemClock } from '../time.ts'
-import { readTokenKeys, type TokenKeys } from '../token-keys.ts'
+import { readVerifyingKeys, type VerifyingKeys } from '../token-keys.ts'
 import { findUser } from '../users/find.ts'
 import { backSecretOf } from './auth/secrets.ts'
 import { sharedPool } from './database.ts'
@@ -34,6 +39,7 @@ import { sharedPool } from './database.ts'
 /** A batch waits this long for accounts that another server's batch has locked. */
 const LEDGER_LOCK_TIMEOUT_MS = 4_000
 const AUDIT_TIMEOUT_MS = 600_000
+const DENY_LIST_TIMEOUT_MS = 2_000
 
 /** What the configuration says, and what it is built on. */
 export type Site = Readonly<{ config: Config; keys: Keys; url: string }>
@@ -46,6 +52,7 @@ export type House = Readonly<{
   parts: PaymentParts
   payments: Payments
   authLayer: AuthLayer
+  denyList: DenyList
   /** After the doors are shut: finishes the payments under way, and closes all connections. */
   close: () => Promise<void>
 }>
@@ -80,13 +87,17 @@ export function buildHouse(site: Site): House {
     digestKey,
     limits: config.limits,
     verificationThreshold: config.verificationThreshold,
+    stepUpThreshold: config.stepUpThreshold,
   }
+  const denyList = openDenyList(url, clock)
   const close = async (): Promise<void> => {
+    await denyList.stop()
     await ledger.close()
     await pool.end()
   }
   const authLayer = createRemoteAuth(config.auth.backUrl, backSecretOf(keys))
-  return { site, clock, pool, parts, payments: createPayments(parts), authLayer, close }
+  const payments = createPayments(parts)
+  return { site, clock, pool, parts, payments, authLayer, denyList, close }
 }
 
 function buildRail({ config, keys }: Site, pool: Pool, clock: Clock): Rail {
@@ -137,10 +148,10 @@ export type Doors = Readonly<{
 }>
 
 /** The API and the operators' page. Neither listens yet. */
-export function buildDoors({ site, clock, pool, payments, authLayer }: House): Doors {
+export function buildDoors(house: House): Doors {
+  const { site, clock, pool, payments, authLayer, denyList } = house
   const { config, keys } = site
-  const tokenKeys: TokenKeys = readTokenKeys(keys.tokenKeys)
-  const names = { issuer: config.auth.url, audience: config.publicUrl }
+  const tokenKeys: VerifyingKeys = readVerifyingKeys(keys.tokenKeys)
   const log = createLog(config.environment)
   const telemetry = createTelemetry({ log, poolCounts: pool.counts })
   const health = databaseHealth(pool)
@@ -151,7 +162,12 @@ export function buildDoors({ site, clock, pool, payments, authLayer }: House): D
     rateLimits: config.rateLimits,
     payments,
     authLayer,
-    verifyToken: createVerifier({ keys: tokenKeys, ...names, clock }),
+    verifyToken: createVerifier({
+      issuers: issuersOf(config, tokenKeys, clock),
+      denies: denyList.denies,
+      customerOf: async (outsider) => await customerOf({ pool, clock }, outsider),
+      clock,
+    }),
     findUser: async (id) => await findUser(pool, id),
     publicJwks: tokenKeys.publicJwks,
     readiness: health.readiness,
@@ -160,6 +176,8 @@ export function buildDoors({ site, clock, pool, payments, authLayer }: House): D
         ? async (recipient, limit) => await readMailbox(pool, recipient, limit)
         : null,
   })
+  // What was revoked is known before the door opens.
+  app.addHook('onReady', denyList.start)
   const { metrics } = telemetry
   const operators = createOperatorServer({ metrics, readiness: health.readiness })
   return { app, operators, health }
@@ -168,6 +186,34 @@ export function buildDoors({ site, clock, pool, payments, authLayer }: House): D
 /** Whether the database answers, as balancers and operators are told. */
 export function databaseHealth(pool: Pool): ReturnType<typeof createHealth> {
   return createHealth({ database: async () => await pool.query('select 1') })
+}
+
+function issuersOf(config: Config, keys: VerifyingKeys, clock: Clock): readonly Issuer[] {
+  const { auth, environment, publicUrl: audience } = config
+  const own = ownIssuer({ issuer: auth.url, audience, keys })
+  if (auth.issuersFile === null) return [own]
+  const development = environment === 'development'
+  const outside = readIssuersFile({ path: auth.issuersFile, development, own: auth.url })
+  return [own, ...outside.map((theirs) => outsideIssuer(theirs, remoteKeys(theirs.jwksUri, clock)))]
+}
+
+/** On a connection of its own: a queue in front of the pool would make the list old. */
+function openDenyList(url: string, clock: Clock): DenyList {
+  const db = openPool({
+    url,
+    max: 1,
+    statementTimeoutMs: DENY_LIST_TIMEOUT_MS,
+    applicationName: 'farthing deny list',
+  })
+  const { start, stop, denies } = createDenyList({ db, clock })
+  return {
+    start,
+    denies,
+    stop: async () => {
+      await stop()
+      await db.end()
+    },
+  }
 }
 
 function readVersion(): string {

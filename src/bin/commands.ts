@@ -9,6 +9,7 @@ export const commands = {
   reseal: [],
   freeze: ['user'],
   thaw: ['user'],
+  staff: ['user', 'role'],
   'sign-in': [],
   'sign-out': [],
   whoami: [],
@@ -17,7 +18,7 @@ export const commands = {
 
 export type Command = keyof typeof commands
 
-export const usage = `farthing <command> [<user>]
+export const usage = `farthing <command> [<user> [<role>]]
 
   start    everything on this machine: database, auth layer, API, jobs, two demo users
   serve    the API alone
@@ -28,6 +29,7 @@ export const usage = `farthing <command> [<user>]
   reseal   seal bank account numbers and secrets of authenticator apps under the first key
   freeze   <user>: a user may receive, and send nothing, from now on
   thaw     <user>: a frozen user may send again
+  staff    <user> <role>: support, operator or customer, in the built-in directory
   sign-in  sign the command line in, through a browser
   whoami   who is signed in here
   sign-out end that session

@@ -111,7 +111,8 @@ async function ensureBank(house: House, userId: UserId, person: Person): Promise
     bankRoutingNumber: ROUTING_NUMBER,
     accountType: 'checking',
   } as const
-  const { value: bank } = await payments.linkBankAccount(userId, ask, `demo-bank-${person.handle}`)
+  const key = `demo-bank-${person.handle}`
+  const { value: bank } = await payments.linkBankAccount(userId, ask, key, { fresh: true })
   const id = bank.bankAccountId
   if (bank.status === 'verified') return id
   await until(async () => {
@@ -139,7 +140,8 @@ async function addMoney(
     note: 'Welcome',
     transactionDate: null,
   } as const
-  const { value } = await payments.moveMoney(userId, ask, `demo-money-${handle}`)
+  const key = `demo-money-${handle}`
+  const { value } = await payments.moveMoney(userId, ask, key, { fresh: true })
   await until(async () => {
     const { finality } = await payments.findTransaction(userId, value.transactionId)
     return finality.state !== 'in_transit'

@@ -8,9 +8,10 @@ import { migrate } from './migrate.ts'
 import { signIn, signOut, whoAmI } from './person/sign-in.ts'
 import { reseal } from './reseal.ts'
 import { serve, work } from './serve-and-work.ts'
+import { staff } from './staff.ts'
 import { start } from './start.ts'
 
-const run: Readonly<Record<Command, (word: string) => Promise<number>>> = {
+const run: Readonly<Record<Command, (...words: readonly string[]) => Promise<number>>> = {
   start,
   serve,
   work,
@@ -18,8 +19,9 @@ const run: Readonly<Record<Command, (word: string) => Promise<number>>> = {
   migrate,
   audit,
   reseal,
-  freeze: async (user) => await freeze(user, true),
-  thaw: async (user) => await freeze(user, false),
+  freeze: async (user = '') => await freeze(user, true),
+  thaw: async (user = '') => await freeze(user, false),
+  staff: async (user = '', role = '') => await staff(user, role),
   'sign-in': signIn,
   'sign-out': signOut,
   whoami: whoAmI,
@@ -41,7 +43,7 @@ if (words.length !== wanted.length) {
 }
 try {
   // What a command leaves open, like a half-closed connection, is none of its answer.
-  process.exit(await run[command](words[0] ?? ''))
+  process.exit(await run[command](...words))
 } catch (error) {
   if (!(error instanceof StartRefused || error instanceof AppError)) throw error
   console.error(error instanceof StartRefused ? error.message : sentenceFor(error))

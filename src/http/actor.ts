@@ -1,11 +1,13 @@
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
-import { may } from '../access/policy.ts'
+import type { Actor } from '../access/actor.ts'
+import { isFresh, may, mustBeFresh, roleAmongOthers, scopeFor } from '../access/policy.ts'
 import type { Action, Role } from '../access/policy.ts'
-import type { Actor, VerifyToken } from '../access/tokens.ts'
+import type { VerifyToken } from '../access/tokens.ts'
 import { AppError } from '../errors.ts'
 import { parseId } from '../ids/ids.ts'
-import type { UserId } from '../ids/ids.ts'
+import type { SessionId, UserId } from '../ids/ids.ts'
 import { networkOf } from '../network.ts'
+import type { Clock } from '../time.ts'
 import type { QuotaName, Quotas } from './quotas.ts'
 
 /** What a route says of itself; `server.ts` refuses to start with one that names no action. */
@@ -43,13 +45,11 @@ export function gateFor(parts: GateParts, route: Pick<RouteOptions, 'method'>, a
     // What is open to all ignores tokens: an expired one must not keep its owner from signing in.
     const actor = open ? null : await identify(parts, request.headers.authorization)
     const known = actor instanceof AppError ? null : actor
-    const caller = known?.userId ?? networkOf(request.ip)
-    const tooMany = count(parts.quotas, quota, caller, reply)
+    const tooMany = count(parts.quotas, quota, known ? nameOf(known) : networkOf(request.ip), reply)
     if (tooMany) throw tooMany
     if (actor instanceof AppError) throw actor
     request.actor = actor
-    request.role = roleOf(actor, owner, request)
-    if (!may(request.role, action)) throw refusal(request.role)
+    request.role = open ? 'anyone' : roleFor(action, actor, whose(actor, owner, request))
   }
   return enter
 }
@@ -63,14 +63,51 @@ export function countStray(
   return count(quotas, 'reads', networkOf(request.ip), reply)
 }
 
-/** Who asks, on a route that is not open to anyone. */
+/** The user who asks, on a route that is not open to anyone. */
 export function callerOf(request: FastifyRequest): UserId {
-  return actorOf(request).userId
+  return personOf(request).userId
 }
 
-export function actorOf(request: FastifyRequest): Actor {
-  if (!request.actor) throw new AppError('unauthenticated')
-  return request.actor
+/** The caller's session. @throws AppError `action_forbidden` when it is an outside issuer's. */
+export function sessionOf(
+  request: FastifyRequest,
+): Readonly<{ userId: UserId; sessionId: SessionId }> {
+  const { userId, sessionId } = personOf(request)
+  if (sessionId === null) {
+    throw new AppError('action_forbidden', { why: 'the session is another issuer’s' })
+  }
+  return { userId, sessionId }
+}
+
+/** Whoever asks, in words for the log of operators. */
+export function nameOf(actor: Actor): string {
+  return actor.kind === 'user' ? actor.userId : `client ${actor.clientId}`
+}
+
+function personOf(request: FastifyRequest) {
+  const { actor } = request
+  if (!actor) throw new AppError('unauthenticated')
+  if (actor.kind === 'service') throw new AppError('action_forbidden')
+  return actor
+}
+
+/**
+ * For routes that do one thing or another: whether the app may do this one too.
+ *
+ * @throws AppError `scope_insufficient`
+ */
+export function requireScope(request: FastifyRequest, action: Action): void {
+  const missing = request.actor && missingScope(request.actor, request.role, action)
+  if (missing) throw missing
+}
+
+/** Whether the caller has shown a factor as lately as the action asks. */
+export function freshnessFor(
+  request: FastifyRequest,
+  action: Action,
+  clock: Clock,
+): Readonly<{ fresh: boolean }> {
+  return { fresh: !mustBeFresh(action) || isFresh(personOf(request), clock.now()) }
 }
 
 function count(
@@ -110,17 +147,42 @@ async function identify(
   }
 }
 
-/** @throws AppError `user_unknown` when the path names nobody. */
-function roleOf(actor: Actor | null, owner: Access['owner'], request: FastifyRequest): Role {
-  if (!actor) return 'anyone'
-  if (owner === undefined) return 'self'
+/** Whose things are asked for: the caller's own, or others'. @throws AppError `user_unknown` */
+function whose(
+  actor: Actor | null,
+  owner: Access['owner'],
+  request: FastifyRequest,
+): 'own' | 'others' {
+  if (owner === undefined) return actor?.kind === 'service' ? 'others' : 'own'
+  if (!actor) return 'others'
   const text = (request.params as Readonly<Record<string, string>>)[owner]
   const id = parseId('user', text ?? '')
   if (!id) throw new AppError('user_unknown')
-  return id === actor.userId ? 'self' : 'stranger'
+  return actor.kind === 'user' && id === actor.userId ? 'own' : 'others'
 }
 
-function refusal(role: Role): AppError {
-  if (role === 'anyone') return new AppError('unauthenticated')
-  return new AppError(role === 'stranger' ? 'not_yours' : 'action_forbidden')
+/**
+ * As what the caller does it.
+ *
+ * @throws AppError `unauthenticated`, `not_yours`, `action_forbidden`, `scope_insufficient`.
+ */
+function roleFor(action: Action, actor: Actor | null, things: 'own' | 'others'): Role {
+  if (!actor) throw new AppError('unauthenticated')
+  const role = things === 'own' ? 'self' : roleAmongOthers(actor)
+  if (!may(role, action)) {
+    const stranger = role === 'stranger' && actor.kind === 'user'
+    throw new AppError(stranger ? 'not_yours' : 'action_forbidden')
+  }
+  const missing = missingScope(actor, role, action)
+  if (!missing) return role
+  // Staff whose app has no scope of theirs are strangers, as all are.
+  const stranger = role !== 'self' && may('stranger', action)
+  if (stranger && !missingScope(actor, 'stranger', action)) return 'stranger'
+  throw missing
+}
+
+function missingScope(actor: Actor, role: Role, action: Action): AppError | null {
+  const scope = scopeFor(role, action)
+  if (scope === null || actor.scopes.has(scope)) return null
+  return new AppError('scope_insufficient', { scope })
 }

@@ -37,7 +37,9 @@ export function registerDocument(app: FastifyInstance, version: string): void {
             type: 'http',
             scheme: 'bearer',
             bearerFormat: 'JWT',
-            description: 'accessToken of POST /v1/session.',
+            description:
+              'accessToken of POST /v1/session, of the OpenID provider, or of an outside issuer ' +
+              'that this installation trusts.',
           },
         },
       },
@@ -65,9 +67,12 @@ function complete(schema: FastifySchema, route: RouteOptions): FastifySchema {
   }
 }
 
-/** Session routes answer with secrets, which are never stored, and so cannot be repeated. */
+/**
+ * Session routes answer with secrets, which are never stored, and so cannot be repeated. To freeze
+ * says what shall be, not what to do once more: it is its own repetition.
+ */
 function takesKey({ url }: Pick<RouteOptions, 'url'>): boolean {
-  return !url.startsWith('/v1/session')
+  return !url.startsWith('/v1/session') && !/\/(freeze|thaw)$/.test(url)
 }
 
 const idempotencyKey = {

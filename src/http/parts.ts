@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { TokenKeys } from '../token-keys.ts'
+import type { VerifyingKeys } from '../token-keys.ts'
 import type { AuthLayer } from '../access/auth-layer.ts'
 import type { VerifyToken } from '../access/tokens.ts'
 import type { UserId } from '../ids/ids.ts'
@@ -33,7 +33,7 @@ export type HttpParts = Readonly<{
   authLayer: AuthLayer
   verifyToken: VerifyToken
   findUser: (id: UserId) => Promise<User | null>
-  publicJwks: TokenKeys['publicJwks']
+  publicJwks: VerifyingKeys['publicJwks']
   readiness: () => Promise<Readiness>
   /** Null in production: then there are no development routes at all. */
   readMailbox: ReadMailbox | null

@@ -56,9 +56,9 @@ export const User = Type.Object(
   {
     ...publicMembers,
     createTime: time,
-    email: Type.String({ examples: ['ada@example.com'] }),
+    email: nullableText({ examples: ['ada@example.com'] }),
     emailVerified: Type.Boolean(),
-    phoneNumber: Type.String({ examples: ['+12025550123'] }),
+    phoneNumber: nullableText({ examples: ['+12025550123'] }),
     phoneVerified: Type.Boolean(),
     debitCardId: nullableText(),
     status: oneOf('active', 'frozen', 'closed'),
@@ -176,6 +176,7 @@ export const Problem = Type.Object(
     attemptsLeft: Type.Optional(
       Type.Integer({ description: 'After a wrong code or wrong amounts: how many more may come.' }),
     ),
+    scope: Type.Optional(Type.String({ description: 'The scope that the access token lacks.' })),
     limit: Type.Optional(Type.Integer({ description: 'Of what there are too many.' })),
     limitPerDay: Type.Optional(Type.Integer({ description: 'Of what came too often.' })),
     errors: Type.Optional(

@@ -24,6 +24,7 @@ type Job = Readonly<{
   error: unknown
 }>
 type DatabaseEvent = Readonly<{ event: string; error?: unknown }>
+type AccessTrouble = Readonly<{ message: string }>
 type QueueTrouble = Readonly<{ level: string; message: string }>
 
 const latencySeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -41,6 +42,9 @@ export function createTelemetry({ log, poolCounts }: TelemetryParts): Telemetry 
     listen('farthing:queue.job', countJobs(registry, log)),
     listen('farthing:queue.trouble', ({ message }: QueueTrouble) => {
       log.warn({ message }, 'queue')
+    }),
+    listen('farthing:access.trouble', ({ message }: AccessTrouble) => {
+      log.warn({ message }, 'access')
     }),
     listen('farthing:database.event', countDatabaseEvents(registry, log)),
   ]

@@ -2,6 +2,7 @@ import type { BankAccount } from '../banks/bank-account.ts'
 import type { BankAccountId, TransactionId, UserId } from '../ids/ids.ts'
 import type { Money } from '../money.ts'
 import type { Micros } from '../time.ts'
+import type { User } from '../users/user.ts'
 import type {
   Answered,
   OwnUser,
@@ -63,10 +64,18 @@ export type RequestOutcome = Readonly<{
 /** An Idempotency-Key as the caller sent it, or null for a request that is taken as new. */
 export type Key = string | null
 
+/** Whether a factor was shown as lately as the flow may ask: else it throws `step_up_required`. */
+export type Shown = Readonly<{ fresh: boolean }>
+
 /** The hall: every flow that a person can start. All refuse with AppError. */
 export type Payments = Readonly<{
   ownUser: (userId: UserId, range: TimeRange) => Promise<OwnUser>
-  changeProfile: (caller: UserId, patch: ProfilePatch, key: Key) => Promise<Answered<OwnUser>>
+  changeProfile: (
+    caller: UserId,
+    patch: ProfilePatch,
+    key: Key,
+    shown: Shown,
+  ) => Promise<Answered<OwnUser>>
   sendContactCode: (caller: UserId, channel: 'email' | 'phone', key: Key) => Promise<Answered<null>>
   confirmContact: (
     caller: UserId,
@@ -77,6 +86,7 @@ export type Payments = Readonly<{
     caller: UserId,
     ask: BankAccountLink,
     key: Key,
+    shown: Shown,
   ) => Promise<Answered<BankAccount>>
   unlinkBankAccount: (caller: UserId, id: BankAccountId, key: Key) => Promise<Answered<null>>
   verifyBankAccount: (
@@ -85,7 +95,12 @@ export type Payments = Readonly<{
     key: Key,
   ) => Promise<Answered<BankAccount>>
   listBankAccounts: (userId: UserId, ask: PageAsk) => Promise<Page<BankAccount>>
-  moveMoney: (caller: UserId, ask: MoneyMove, key: Key) => Promise<Answered<TransactionView>>
+  moveMoney: (
+    caller: UserId,
+    ask: MoneyMove,
+    key: Key,
+    shown: Shown,
+  ) => Promise<Answered<TransactionView>>
   confirmTransaction: (
     caller: UserId,
     ask: Readonly<{ id: TransactionId; code: string }>,
@@ -97,4 +112,6 @@ export type Payments = Readonly<{
     ask: PageAsk & Readonly<{ status: TransactionStatus | null; kind: TransactionKind | null }>,
   ) => Promise<Page<TransactionView>>
   findRequest: (caller: UserId, key: string) => Promise<RequestOutcome>
+  /** For staff. Doing it again changes nothing. */
+  setFrozen: (userId: UserId, frozen: boolean) => Promise<User>
 }>

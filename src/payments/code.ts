@@ -9,7 +9,7 @@ import type { Job } from '../queue/jobs.ts'
 import { after, DAY, HOUR, SECOND } from '../time.ts'
 import type { Micros } from '../time.ts'
 import { codeRecipient } from '../users/code-recipient.ts'
-import { findUsers } from '../users/find.ts'
+import { findUser, findUsers } from '../users/find.ts'
 import { LOCK_TIMEOUT_MS } from './parts.ts'
 import type { PaymentParts } from './parts.ts'
 import type { StoredTransaction } from './ride/passenger.ts'
@@ -60,6 +60,17 @@ export async function requireFewCodes(parts: PaymentParts, payer: UserId): Promi
   throw tooMany(nextEnd ?? now, now)
 }
 
+/** @throws AppError `contact_missing`: there is no address that a code could go to. */
+export async function requireRecipient({ pool, clock }: PaymentParts, payer: UserId) {
+  const user = await findUser(pool, payer)
+  if (user && !codeRecipient(user, clock.now())) {
+    throw new AppError('contact_missing', {
+      field: '/email',
+      why: 'a code needs an e-mail address',
+    })
+  }
+}
+
 /**
  * Compares an answer, and counts it when it is wrong, once however often it comes. Under the lock
  * of the payer's wallet, so that answers to many payments at once share one budget.
@@ -107,9 +118,11 @@ export async function codeMessage(
   const users = await findUsers(parts.pool, [row.payerId, row.payeeId])
   const [payer, payee] = [users.get(row.payerId), users.get(row.payeeId)]
   if (!payer || !payee) throw new Error(`transaction ${id} has lost a party`)
+  const recipient = codeRecipient(payer, parts.clock.now())
+  if (!recipient) throw new Error(`transaction ${id} waits for a code that cannot be sent`)
   return {
     userId: payer.userId,
-    ...codeRecipient(payer, parts.clock.now()),
+    ...recipient,
     ...textOf(row, `${payee.displayName} (@${payee.handle})`, codeOf(parts.digestKey, id)),
   }
 }

@@ -15,7 +15,7 @@ import { fingerprint, internalKey } from './rules/fingerprint.ts'
 import { once } from './ride/once.ts'
 import { LOCK_TIMEOUT_MS } from './parts.ts'
 import type { PaymentParts } from './parts.ts'
-import type { BankAccountLink, Key } from './asks.ts'
+import type { BankAccountLink, Key, Shown } from './asks.ts'
 import { refusalOf } from './rules/verdict.ts'
 import type { Answered } from './rules/views.ts'
 
@@ -24,13 +24,14 @@ import type { Answered } from './rules/views.ts'
  * Nothing moves through it before they are named.
  *
  * @throws AppError `routing_number_invalid`, `bank_account_duplicate`, `bank_account_limit`,
- * `bank_account_locked`, `idempotency_key_reused`.
+ * `bank_account_locked`, `step_up_required`, `idempotency_key_reused`.
  */
 export async function linkBankAccount(
   parts: PaymentParts,
   caller: UserId,
   ask: BankAccountLink,
   key: Key,
+  { fresh }: Shown,
 ): Promise<Answered<BankAccount>> {
   const { bankAccountNumber: accountNumber, bankRoutingNumber: routingNumber, ...rest } = ask
   const asked = [
@@ -45,6 +46,8 @@ export async function linkBankAccount(
     parts,
     { caller, key, action: 'account.link', ask: asked },
     async (tx) => {
+      // Here, where a request that was carried out before never comes.
+      if (!fresh) throw new AppError('step_up_required')
       const now = parts.clock.now()
       const wanted = { ...rest, userId: caller, routingNumber, accountNumber }
       const { bankAccount, unsent } = await link(tx, parts.banks, wanted, now)

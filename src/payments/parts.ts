@@ -20,6 +20,8 @@ export type PaymentParts = Readonly<{
   limits: LimitRules | null
   /** From this amount on, a payment to someone never paid before waits for the payer's code. */
   verificationThreshold: Money
+  /** From this amount on, what leaves the payer asks for a factor that was shown lately. */
+  stepUpThreshold: Money
 }>
 
 /** What flows that move no money are built of. */

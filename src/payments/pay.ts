@@ -4,18 +4,19 @@ import { newId } from '../ids/ids.ts'
 import type { BankAccountId, TransactionId, UserId } from '../ids/ids.ts'
 import { isInChart } from '../ledger/chart.ts'
 import type { Verdict } from '../ledger/post.ts'
+import type { Money } from '../money.ts'
 import type { Job } from '../queue/jobs.ts'
 import { after, DAY } from '../time.ts'
 import type { Micros } from '../time.ts'
 import { findUser } from '../users/find.ts'
-import { CODE_LIVES, requireFewCodes } from './code.ts'
+import { CODE_LIVES, requireFewCodes, requireRecipient } from './code.ts'
 import { begin } from './rules/movement.ts'
 import type { Terms } from './rules/movement.ts'
 import { postOnce, replayOf, requestRecord } from './ride/once.ts'
 import type { Ask } from './ride/once.ts'
 import type { PaymentParts } from './parts.ts'
 import type { Begin, Reason } from './ride/passenger.ts'
-import type { Key, MoneyMove } from './asks.ts'
+import type { Key, MoneyMove, Shown } from './asks.ts'
 import { states } from './rules/state.ts'
 import * as store from './store.ts'
 import { declineReasonOf, refusalOf } from './rules/verdict.ts'
@@ -34,20 +35,24 @@ type Route = Readonly<{ kind: Terms['kind']; payee: UserId; bankAccount: BankAcc
  *
  * @returns Accepted, declined with its reason, or waiting: all three are stored, and found by key.
  * @throws AppError `not_yours`, `parties_equal`, `transaction_date_invalid`, `user_unknown`,
- * `bank_account_unknown`, `bank_account_not_verified`, `idempotency_key_reused`: nothing is stored.
+ * `bank_account_unknown`, `bank_account_not_verified`, `step_up_required`, `contact_missing`,
+ * `idempotency_key_reused`: nothing is stored.
  */
 export async function moveMoney(
   parts: PaymentParts,
   caller: UserId,
   move: MoneyMove,
   key: Key,
+  shown: Shown,
 ): Promise<Answered<TransactionView>> {
   const { from, to, amount, note, transactionDate } = move
   const parties = [from.kind, from.id, to.kind, to.id]
   const asked = [...parties, amount, note, transactionDate]
   const ask: Ask = { caller, key, action: 'transaction.create', ask: asked }
   const step = await orReplay(parts, ask, async () => {
-    return await plan(parts, caller, move, await routeOf(parts, caller, move))
+    const route = await routeOf(parts, caller, move)
+    requireFresh(parts, route, move.amount, shown)
+    return await plan(parts, caller, move, route)
   })
   if ('replayed' in step) return step
   const { terms } = step
@@ -133,6 +138,17 @@ async function requireVerified(
   if (account.status !== 'verified') throw new AppError('bank_account_not_verified')
 }
 
+/** What comes in from the caller's own bank account leaves nobody. */
+function requireFresh(
+  { stepUpThreshold }: PaymentParts,
+  { kind }: Route,
+  amount: Money,
+  { fresh }: Shown,
+): void {
+  if (fresh || kind === 'add_money' || amount < stepUpThreshold) return
+  throw new AppError('step_up_required')
+}
+
 function isNear(date: Micros, now: Micros): boolean {
   const distance = date > now ? date - now : now - date
   return distance <= DATE_TOLERANCE
@@ -176,6 +192,7 @@ async function planWithCode(
   terms: Terms,
   bankAccount: BankAccountId | null,
 ): Promise<Begin> {
+  await requireRecipient(parts, terms.payer)
   await requireFewCodes(parts, terms.payer)
   const expiresAt = after(parts.clock.now(), CODE_LIVES)
   const payload = { payerId: terms.payer, transactionId: terms.transaction }

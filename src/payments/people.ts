@@ -7,7 +7,7 @@ import { confirmContact as confirm, contactMessage, issueContactCode } from '../
 import type { Channel } from '../users/user.ts'
 import { once } from './ride/once.ts'
 import type { PaymentParts, QuietParts } from './parts.ts'
-import type { Key, ProfilePatch } from './asks.ts'
+import type { Key, ProfilePatch, Shown } from './asks.ts'
 import type { Answered, OwnUser } from './rules/views.ts'
 import { ownUser } from './wallet.ts'
 
@@ -17,16 +17,21 @@ const whole = { start: null, end: null } as const
  * Changes the profile. A new contact is sent a code, unless codes were sent too lately or too
  * often; the proven one that it replaces is told, in case it was not its owner who did it.
  *
- * @throws AppError `contact_invalid`, `contact_taken`, `idempotency_key_reused`.
+ * @throws AppError `contact_invalid`, `contact_taken`, `idempotency_key_reused`; for a contact
+ * also `step_up_required`.
  */
 export async function changeProfile(
   parts: PaymentParts,
   caller: UserId,
   patch: ProfilePatch,
   key: Key,
+  { fresh }: Shown,
 ): Promise<Answered<OwnUser>> {
   const ask = { caller, key, action: 'user.change', ask: patchAsked(patch) }
   const { replayed } = await once<UserId>(parts, ask, async (tx) => {
+    // Here, where a request that was carried out before never comes.
+    const contact = patch.email !== undefined || patch.phoneNumber !== undefined
+    if (contact && !fresh) throw new AppError('step_up_required')
     const { left } = await change(tx, caller, patch, parts.clock.now())
     for (const contact of left) {
       const message = leftContactMessage(contact.channel)
@@ -39,7 +44,9 @@ export async function changeProfile(
   return { value: await ownUser(parts, caller, whole), replayed }
 }
 
-/** @throws AppError `contact_verified`, `rate_limited`, `idempotency_key_reused`. */
+/**
+ * @throws AppError `contact_missing`, `contact_verified`, `rate_limited`, `idempotency_key_reused`.
+ */
 export async function sendContactCode(
   parts: PaymentParts,
   caller: UserId,

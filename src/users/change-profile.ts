@@ -41,13 +41,10 @@ export async function changeProfile(
   const changed = nameFields.filter((name) => after[name] !== before[name])
   if (changed.length > 0) {
     // All claims come before any release: whoever waits for a name holds none that another wants.
-    const wanted: Names = Object.fromEntries(changed.map((name) => [name, after[name]]))
+    const wanted: Names = Object.fromEntries(changed.map((name) => [name, after[name] ?? '']))
     await claimAll(tx, userId, wanted)
-    await releaseNames(
-      tx,
-      userId,
-      changed.map((name) => before[name]),
-    )
+    const left = changed.flatMap((name) => before[name] ?? [])
+    await releaseNames(tx, userId, left)
   }
   await updateProfile(tx, after)
   return { user: after, left: leftContacts(before, after) }
@@ -55,11 +52,13 @@ export async function changeProfile(
 
 function leftContacts(before: User, after: User): readonly Contact[] {
   const left: Contact[] = []
-  if (before.emailVerifiedAt !== null && before.email !== after.email) {
-    left.push({ channel: 'email', recipient: before.email })
+  const { email, phoneNumber } = before
+  if (email !== null && before.emailVerifiedAt !== null && email !== after.email) {
+    left.push({ channel: 'email', recipient: email })
   }
-  if (before.phoneVerifiedAt !== null && before.phoneNumber !== after.phoneNumber) {
-    left.push({ channel: 'phone', recipient: before.phoneNumber })
+  const proven = before.phoneVerifiedAt !== null
+  if (phoneNumber !== null && proven && phoneNumber !== after.phoneNumber) {
+    left.push({ channel: 'phone', recipient: phoneNumber })
   }
   return left
 }

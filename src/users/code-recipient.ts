@@ -15,10 +15,12 @@ type Addresses = Pick<User, 'email' | 'emailVerifiedAt' | 'emailBefore'>
  * proven one and has not been proven for 24 hours; then to the one before. Whoever has got into a
  * session changes the address and proves the new one, and yet reads no code. Pure.
  *
- * The first address is used at once, also unproven: there is no other one to ask.
+ * The first address is used at once, also unproven: there is no other one to ask. Null for a user
+ * who has none.
  */
-export function codeRecipient(user: Addresses, now: Micros): Contact {
-  return { channel: 'email', recipient: trustedEmail(user, now) ?? user.email }
+export function codeRecipient(user: Addresses, now: Micros): Contact | null {
+  const recipient = trustedEmail(user, now) ?? user.email
+  return recipient === null ? null : { channel: 'email', recipient }
 }
 
 /** The proven address that is trusted now; null when none was ever proven. Pure. */

@@ -31,9 +31,9 @@ export type CodeAsk = Readonly<{
  * A new code of six digits for the user's e-mail address or phone number, and where to send it. It
  * ends after 30 minutes or five attempts, and replaces the older one, whoever got that.
  *
- * @throws AppError `user_unknown`, `contact_verified`; `rate_limited` with `retryAfterSeconds` when
- * one was sent on this channel within the last 30 s, or ten were sent or twenty tried within a day,
- * which begins with its first code and lasts 24 hours.
+ * @throws AppError `user_unknown`, `contact_missing`, `contact_verified`; `rate_limited` with
+ * `retryAfterSeconds` when one was sent on this channel within the last 30 s, or ten were sent or
+ * twenty tried within a day, which begins with its first code and lasts 24 hours.
  */
 export async function issueContactCode(
   tx: Queryable,
@@ -43,6 +43,8 @@ export async function issueContactCode(
   const user = await lockUser(tx, userId)
   if (!user) throw new AppError('user_unknown')
   if (isVerified(user, channel)) throw new AppError('contact_verified')
+  const recipient = channel === 'email' ? user.email : user.phoneNumber
+  if (recipient === null) throw new AppError('contact_missing')
 
   const expiresAt = after(now, CODE_LIVES)
   const latest = await lockCode(tx, userId, channel)
@@ -50,7 +52,6 @@ export async function issueContactCode(
   const spaced = latest ? after(latest.expiresAt, BETWEEN_CODES - CODE_LIVES) : now
   refuseUntil(isUsedUp(day) ? after(day.beganAt, DAY) : spaced, now)
 
-  const recipient = recipientOf(user, channel)
   const code = String(randomInt(10 ** CODE_DIGITS)).padStart(CODE_DIGITS, '0')
   const digest = digestOf(digestKey, [userId, channel, recipient, code])
   const issued = { userId, channel, recipient, digest, expiresAt }
@@ -129,10 +130,6 @@ export function contactMessage(
 
 function isVerified(user: User, channel: Channel): boolean {
   return (channel === 'email' ? user.emailVerifiedAt : user.phoneVerifiedAt) !== null
-}
-
-function recipientOf(user: User, channel: Channel): string {
-  return channel === 'email' ? user.email : user.phoneNumber
 }
 
 /** JSON keeps the parts apart: no two lists of texts give the same bytes. */

@@ -114,9 +114,12 @@ export function loginForm(text: string): string | null {
   return tryHandle(text) ?? tryPhone(text)
 }
 
-/** A handle for who chose none: what is usable of the e-mail's local part, then the digits. */
-export function handleFrom(email: string, digits: string): string {
-  const [local = ''] = email.toLowerCase().split('@')
+/**
+ * A handle for who chose none: what is usable of the e-mail's local part, or of the name, then the
+ * digits.
+ */
+export function handleFrom(emailOrName: string, digits: string): string {
+  const [local = ''] = emailOrName.toLowerCase().split('@')
   const usable = local.replaceAll(/[^a-z0-9_.-]/g, '').replace(/^[^a-z]+/, '')
   const stem = usable.slice(0, HANDLE_MAX - digits.length)
   return stem === '' || reserved.test(stem) ? `user${digits}` : `${stem}${digits}`

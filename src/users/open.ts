@@ -22,13 +22,16 @@ export type NewUser = Readonly<{
   now: Micros
 }>
 
+/** A user with both contacts. */
+export type Reachable = User & Readonly<{ email: string; phoneNumber: string }>
+
 /**
  * Opens a user, active and with nothing verified. The caller must let the transaction fail when
  * this throws: names may have been claimed by then.
  *
  * @throws AppError `contact_invalid`, `contact_taken`, both with the field.
  */
-export async function openUser(tx: Queryable, ask: NewUser): Promise<User> {
+export async function openUser(tx: Queryable, ask: NewUser): Promise<Reachable> {
   const email = emailForm(ask.email)
   const phoneNumber = phoneForm(ask.phoneNumber)
   const chosen = ask.handle === null ? null : handleForm(ask.handle)
@@ -37,18 +40,56 @@ export async function openUser(tx: Queryable, ask: NewUser): Promise<User> {
   const wanted = { email, phoneNumber, ...(chosen !== null && { handle: chosen }) }
   await claimAll(tx, ask.userId, wanted)
   const handle = chosen ?? (await claimMadeHandle(tx, ask.userId, email))
+  const user = await insert(tx, ask, { handle, displayName, email, phoneNumber })
+  return { ...user, email, phoneNumber }
+}
+
+export type NewOutsider = Readonly<{
+  userId: UserId
+  /** What an outside issuer says: used if it is fit to be, and proven by nothing. */
+  email: string | null
+  name: string | null
+  now: Micros
+}>
+
+/**
+ * Opens a user whom an outside issuer knows: without a phone number, and without the e-mail address
+ * when it is none or another user has it.
+ */
+export async function openOutsider(tx: Queryable, ask: NewOutsider): Promise<User> {
+  const form = ask.email === null ? null : fit(emailForm, ask.email)
+  const claimed = form === null ? null : await claimNames(tx, ask.userId, [form])
+  const email = form !== null && claimed?.has(form) ? form : null
+  const displayName = ask.name === null ? null : fit(displayNameForm, ask.name)
+  const handle = await claimMadeHandle(tx, ask.userId, email ?? displayName ?? '')
+  return await insert(tx, ask, { handle, displayName, email, phoneNumber: null })
+}
+
+/** The normal form; null of what has none. */
+function fit(formOf: (text: string) => string, text: string): string | null {
+  try {
+    return formOf(text)
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'contact_invalid') return null
+    throw error
+  }
+}
+
+async function insert(
+  tx: Queryable,
+  { userId, now }: Readonly<{ userId: UserId; now: Micros }>,
+  said: Pick<User, 'handle' | 'email' | 'phoneNumber'> & Readonly<{ displayName: string | null }>,
+): Promise<User> {
   const user: User = {
-    userId: ask.userId,
-    handle,
-    displayName: displayName ?? handle,
-    email,
-    phoneNumber,
+    ...said,
+    userId,
+    displayName: said.displayName ?? said.handle,
     debitCardId: null,
     status: 'active',
     emailVerifiedAt: null,
     emailBefore: null,
     phoneVerifiedAt: null,
-    createdAt: ask.now,
+    createdAt: now,
   }
   await insertUser(tx, user)
   return user

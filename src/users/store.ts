@@ -251,3 +251,37 @@ export async function endCode(
 ): Promise<void> {
   await db.query(endCodeStatement, [ask.userId, ask.channel, ask.digest, printTime(ask.now)])
 }
+
+/** Somebody whom an outside issuer knows by a subject that is theirs for ever. */
+export type Identity = Readonly<{ issuer: string; subject: string }>
+
+const readIdentityStatement = {
+  name: 'users_read_identity',
+  text: 'select user_id as "userId" from identity where subject = $1 and issuer = $2',
+}
+
+export async function readIdentity(db: Queryable, identity: Identity): Promise<UserId | null> {
+  const values = [identity.subject, identity.issuer]
+  const { rows } = await db.query<{ userId: UserId }>(readIdentityStatement, values)
+  return rows[0]?.userId ?? null
+}
+
+const claimIdentityStatement = {
+  name: 'users_claim_identity',
+  text: `insert into identity (subject, issuer, user_id, created_at) values ($1, $2, $3, $4)
+         on conflict (subject, issuer) do nothing`,
+}
+
+/**
+ * Makes an identity this user's, unless it is somebody's. It waits for who claims it at the same
+ * time. @returns whether it is theirs now.
+ */
+export async function claimIdentity(
+  tx: Queryable,
+  identity: Identity,
+  userId: UserId,
+  now: Micros,
+): Promise<boolean> {
+  const values = [identity.subject, identity.issuer, userId, printTime(now)]
+  return (await tx.query(claimIdentityStatement, values)).rowCount === 1
+}

@@ -14,13 +14,16 @@ export type Contact = Readonly<{ channel: Channel; recipient: string }>
 export const nameFields = ['email', 'phoneNumber', 'handle'] as const
 export type Names = Partial<Record<(typeof nameFields)[number], string>>
 
-/** E-mail, phone number and handle are in their normal forms. */
+/**
+ * E-mail, phone number and handle are in their normal forms. Whoever comes from an outside issuer
+ * may have neither of the first two.
+ */
 export type User = Readonly<{
   userId: UserId
   handle: string
   displayName: string
-  email: string
-  phoneNumber: string
+  email: string | null
+  phoneNumber: string | null
   debitCardId: string | null
   status: UserStatus
   emailVerifiedAt: Micros | null

@@ -2,19 +2,20 @@ import assert from 'node:assert/strict'
 import { createPublicKey } from 'node:crypto'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { decodeJwt, decodeProtectedHeader, SignJWT, UnsecuredJWT } from 'jose'
-import { readTokenKeys } from '../../src/token-keys.ts'
+import { CompactSign, decodeJwt, decodeProtectedHeader, SignJWT, UnsecuredJWT } from 'jose'
+import { readTokenKeys, readVerifyingKeys } from '../../src/token-keys.ts'
 import type { TokenJwk } from '../../src/keys.ts'
-import { claimsFor, makeJwk } from '../kit/auth.ts'
-import { createVerifier } from '../../src/access/tokens.ts'
+import { claimsFor, makeJwk, verifierOf } from '../kit/auth.ts'
 import { createIssuer } from '../../src/auth/tokens.ts'
-import { AppError } from '../../src/errors.ts'
+import { AppError, StartRefused } from '../../src/errors.ts'
+import { customerScopes } from '../../src/scopes.ts'
 import { newId, printId } from '../../src/ids/ids.ts'
 import { after, MILLISECOND, SECOND } from '../../src/time.ts'
 import type { Micros } from '../../src/time.ts'
 
 const issuer = 'http://localhost:8080'
 const audience = 'farthing'
+/** A whole second: what a token says of times is no finer. */
 const start = 1_790_000_000_000_000n as Micros
 const startSeconds = Number(start / SECOND)
 
@@ -28,7 +29,7 @@ function world(jwks: readonly TokenJwk[] = [ours, older]) {
   const parts = { keys: readTokenKeys(jwks), issuer, audience, ttlSeconds: 300, clock }
   return {
     issue: createIssuer(parts),
-    verify: createVerifier(parts),
+    verify: verifierOf(parts),
     pass: (span: bigint) => {
       now = after(now, span)
     },
@@ -38,12 +39,23 @@ function world(jwks: readonly TokenJwk[] = [ours, older]) {
 const who = claimsFor(newId('user'), { now: () => start })
 const { userId, sessionId } = who
 
-test('a token speaks for the user and session it was made for', async () => {
+test('a token speaks for the user and session it was made for, and says how', async () => {
   const { issue, verify } = world()
   const { accessToken, expiresIn } = await issue(who)
   assert.equal(expiresIn, 300)
   const expiresAt = after(start, 300n * SECOND)
-  assert.deepEqual(await verify(accessToken), { userId, sessionId, expiresAt })
+  assert.deepEqual(await verify(accessToken), {
+    kind: 'user',
+    userId,
+    sessionId,
+    clientId: 'test',
+    scopes: new Set(customerScopes),
+    roles: [],
+    authenticatedAt: start,
+    methods: ['pwd'],
+    issuedAt: start,
+    expiresAt,
+  })
 })
 
 test('a token says what RFC 9068 asks for, and nothing of the person', async () => {
@@ -124,6 +136,9 @@ const good = {
   aud: audience,
   sub: printId('user', who.userId),
   sid: printId('sess', who.sessionId),
+  client_id: 'test',
+  scope: 'user:read',
+  auth_time: startSeconds,
   jti: '1',
   iat: startSeconds,
   exp: startSeconds + 300,
@@ -139,6 +154,14 @@ async function signed(claims: object, changed: object = {}, jwk = ours): Promise
   return await new SignJWT({ ...claims })
     .setProtectedHeader({ ...header, ...changed })
     .sign(readTokenKeys([jwk]).signing.key)
+}
+
+/** Signed by us, with a number that JSON.stringify would not write. */
+async function raw(claims: object, member: string): Promise<string> {
+  const text = JSON.stringify(claims).replace(/"exp":\d+/, member)
+  return await new CompactSign(Buffer.from(text))
+    .setProtectedHeader(header)
+    .sign(readTokenKeys([ours]).signing.key)
 }
 
 const publicPem = (): string => {
@@ -181,6 +204,11 @@ const forgeries: Readonly<Record<string, () => Promise<string>>> = {
   'without an end': async () => await signed(without('exp')),
   'an end that is a text': async () => await signed({ ...good, exp: String(startSeconds + 300) }),
   'not yet valid': async () => await signed({ ...good, nbf: startSeconds + 60 }),
+  'made in the future': async () => await signed({ ...good, iat: startSeconds + 6 }),
+  'made at no time': async () => await signed(without('iat')),
+  'an end beyond all numbers': async () => await raw(good, '"exp":1e400'),
+  'bound to a key that is not shown': async () => await signed({ ...good, cnf: { jkt: 'x' } }),
+  'without its client': async () => await signed(without('client_id')),
   'an ID token': async () => await signed(good, { typ: 'JWT' }),
   'no typ': async () => await signed(good, { typ: undefined }),
   'an extension that we do not know': async () => {
@@ -195,7 +223,9 @@ const forgeries: Readonly<Record<string, () => Promise<string>>> = {
   'no sub': async () => await signed(without('sub')),
   'sid of a user': async () => await signed({ ...good, sid: good.sub }),
   'sid that is a list': async () => await signed({ ...good, sid: [good.sid] }),
-  'no sid': async () => await signed(without('sid')),
+  'no sid, although somebody signed in': async () => await signed(without('sid')),
+  'no sid, and a user as the client': async () =>
+    await signed({ ...without('sid'), client_id: good.sub }),
   'no jti': async () => await signed(without('jti')),
   'cut in the signature': async () => (await signed(good)).slice(0, -10),
   'without its signature': async () => (await signed(good)).split('.').slice(0, 2).join('.'),
@@ -232,19 +262,17 @@ test('the published keys are public: these members and no other', () => {
       alg: 'ES256',
       use: 'sig',
     })
-    assert(!JSON.stringify(publicJwks).includes(jwk.d))
+    assert(!JSON.stringify(publicJwks).includes(String(jwk.d)))
   }
 })
 
 test('key sets that cannot work are refused, and no message holds a key', () => {
-  const { d: _private, ...publicOnly } = ours
   const { kid: _kid, ...nameless } = ours
   const sets: readonly (readonly TokenJwk[])[] = [
     [],
-    [publicOnly as TokenJwk],
     [nameless as TokenJwk],
     [ours, theirs],
-    [{ ...ours, d: older.d }],
+    [{ ...ours, d: String(older.d) }],
     [{ ...ours, x: 'AAAA' }],
     [{ ...ours, crv: 'P-384' }],
     [{ ...ours, kty: 'RSA' }],
@@ -252,9 +280,23 @@ test('key sets that cannot work are refused, and no message holds a key', () => 
   for (const jwks of sets) {
     assert.throws(
       () => readTokenKeys(jwks),
-      (error: Error) => !error.message.includes(ours.d) && /key/.test(error.message),
+      (error: Error) => !error.message.includes(String(ours.d)) && /key/.test(error.message),
     )
   }
+})
+
+test('who has public keys alone verifies as well, and does not start to sign', async () => {
+  const { d: _private, ...publicOnly } = ours
+  const { accessToken } = await world().issue(who)
+  const keys = readVerifyingKeys([publicOnly])
+  const verify = verifierOf({ keys, issuer, audience, clock: { now: () => start } })
+  assert.equal((await verify(accessToken)).userId, userId)
+  assert.deepEqual(keys.publicJwks, readTokenKeys([ours]).publicJwks)
+  assert.throws(
+    () => readTokenKeys([publicOnly, older]),
+    (error) => error instanceof StartRefused && /give it the private key/.test(error.message),
+  )
+  assert.equal(readTokenKeys([older, publicOnly]).signing.kid, older.kid)
 })
 
 function base64(text: string): string {

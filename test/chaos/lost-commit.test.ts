@@ -69,7 +69,9 @@ async function assertPaidOnce(pair: Pair, heard: Heard): Promise<void> {
 
 /** Without a key there is no record that would stop a second effect: what was posted tells. */
 async function assertPaidOnceWithoutKey({ door, payment, before }: Pair): Promise<void> {
-  const { value } = await door.payments.moveMoney(payment.from, askFor(payment), null)
+  const { value } = await door.payments.moveMoney(payment.from, askFor(payment), null, {
+    fresh: true,
+  })
   assert.equal(value.status, 'accepted')
   const [[payer, earlier] = []] = [...before]
   assert(payer !== undefined && earlier !== undefined)
@@ -222,11 +224,13 @@ test('linking a bank account through lost commits links it once', async (t) => {
     } as const
     door.proxy.plan(nextCommit(fault))
     const link = async () =>
-      await attempt(async () => await door.payments.linkBankAccount(user, ask, key))
+      await attempt(
+        async () => await door.payments.linkBankAccount(user, ask, key, { fresh: true }),
+      )
     const first = await link()
     assert(isAgain(first) && first.again === 'outcome_unknown')
     const { value } = await insist(link)
-    const replayed = await world.payments.linkBankAccount(user, ask, key)
+    const replayed = await world.payments.linkBankAccount(user, ask, key, { fresh: true })
     assert.equal(replayed.value.bankAccountId, value.bankAccountId)
   }
   const { bankAccounts } = await world.payments.ownUser(user, { start: null, end: null })

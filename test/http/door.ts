@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { readTokenKeys } from '../../src/token-keys.ts'
-import { createVerifier } from '../../src/access/tokens.ts'
 import { createIssuer } from '../../src/auth/tokens.ts'
+import type { TokenClaims } from '../../src/auth/tokens.ts'
 import { AppError } from '../../src/errors.ts'
 import type { HttpParts } from '../../src/http/parts.ts'
 import { createServer } from '../../src/http/server.ts'
@@ -10,12 +10,16 @@ import { newId, printId } from '../../src/ids/ids.ts'
 import type { UserId } from '../../src/ids/ids.ts'
 import { after } from '../../src/time.ts'
 import type { Micros } from '../../src/time.ts'
-import { claimsFor, makeJwk, names } from '../kit/auth.ts'
+import { anyoneOf, claimsFor, makeJwk, names, signMachine } from '../kit/auth.ts'
 
 export type Door = Readonly<{
   app: FastifyInstance
   /** Signed in. */
   me: Readonly<{ userId: UserId; id: string; authorization: string }>
+  /** The Authorization of the same user with another token. */
+  tokenFor: (change: Partial<TokenClaims>) => Promise<string>
+  /** The Authorization of a service, by client credentials. */
+  serviceToken: (scopes: readonly string[]) => Promise<string>
   logged: readonly string[]
   pass: (span: bigint) => void
 }>
@@ -33,7 +37,10 @@ export async function openDoor(change: Partial<HttpParts> = {}): Promise<Door> {
   const keys = readTokenKeys([makeJwk('test')])
   const issuing = { keys, ...names, ttlSeconds: 300, clock }
   const userId = newId('user')
-  const { accessToken } = await createIssuer(issuing)(claimsFor(userId, clock))
+  const issue = createIssuer(issuing)
+  const tokenFor = async (change: Partial<TokenClaims>) => {
+    return `Bearer ${(await issue({ ...claimsFor(userId, clock), ...change })).accessToken}`
+  }
 
   const logged: string[] = []
   const app = createServer({
@@ -43,7 +50,7 @@ export async function openDoor(change: Partial<HttpParts> = {}): Promise<Door> {
     rateLimits: true,
     payments: away as HttpParts['payments'],
     authLayer: away as HttpParts['authLayer'],
-    verifyToken: createVerifier(issuing),
+    verifyToken: anyoneOf(issuing),
     findUser: refuse,
     publicJwks: keys.publicJwks,
     readiness: async () => await Promise.resolve({ ready: true, checks: { database: 'ok' } }),
@@ -53,7 +60,9 @@ export async function openDoor(change: Partial<HttpParts> = {}): Promise<Door> {
   await app.ready()
   return {
     app,
-    me: { userId, id: printId('user', userId), authorization: `Bearer ${accessToken}` },
+    me: { userId, id: printId('user', userId), authorization: await tokenFor({}) },
+    tokenFor,
+    serviceToken: async (scopes) => `Bearer ${await signMachine(keys, scopes, now)}`,
     logged,
     pass: (span) => {
       now = after(now, span)

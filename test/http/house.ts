@@ -1,11 +1,10 @@
 import { pino } from 'pino'
-import { createVerifier } from '../../src/access/tokens.ts'
 import type { HttpParts } from '../../src/http/parts.ts'
 import { createServer } from '../../src/http/server.ts'
 import type { UserId } from '../../src/ids/ids.ts'
 import { readMailbox } from '../../src/messages/mailbox.ts'
 import { findUser } from '../../src/users/find.ts'
-import { claimsFor, names } from '../kit/auth.ts'
+import { anyoneOf, claimsFor, names } from '../kit/auth.ts'
 import { startWorld } from '../kit/world.ts'
 import type { World, WorldOptions } from '../kit/world.ts'
 
@@ -48,7 +47,7 @@ export async function openHouse(
     rateLimits: false,
     payments: world.payments,
     authLayer: layer,
-    verifyToken: createVerifier({ keys, ...names, clock }),
+    verifyToken: anyoneOf({ keys, ...names, clock }),
     findUser: async (id) => await findUser(pool, id),
     publicJwks: keys.publicJwks,
     readiness: async () => await Promise.resolve({ ready: true, checks: {} }),

@@ -21,11 +21,14 @@ type Document = Readonly<{
 /** The contract's routes, and those that stand beside them. */
 const routes = [
   'POST /v1/user',
+  'GET /v1/user',
   'GET /v1/user/{id}',
   'PUT /v1/user/{id}',
   'POST /v1/user/{id}/accounts',
   'DELETE /v1/user/{id}/accounts/{bankId}',
   'POST /v1/user/{id}/accounts/{bankId}/verify',
+  'POST /v1/user/{id}/freeze',
+  'POST /v1/user/{id}/thaw',
   'POST /v1/user/{id}/contacts/{channel}/code',
   'POST /v1/user/{id}/contacts/{channel}/verify',
   'DELETE /v1/account/{bankId}',
@@ -98,10 +101,11 @@ test('every operation says what it is, who may, and how it can be refused', () =
   }
 })
 
-test('whatever changes something takes an Idempotency-Key, but for sessions', () => {
+test('whatever changes something takes an Idempotency-Key, but for sessions and freezing', () => {
   for (const { route, parameters = [] } of operations) {
     const takes = parameters.some(({ name }) => name === 'Idempotency-Key')
-    assert.equal(takes, !route.startsWith('GET') && !route.includes('/v1/session'), route)
+    const without = /^GET|\/v1\/session|\/(freeze|thaw)$/.test(route)
+    assert.equal(takes, !without, route)
   }
 })
 

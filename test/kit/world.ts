@@ -51,7 +51,7 @@ export type World = Readonly<{
   until: <T>(fact: () => Promise<T | null | undefined | false>) => Promise<T>
   codeFor: (user: UserId) => Promise<string>
   /** The newest code in a mailbox, of the messages whose subject begins so. */
-  lastCode: (recipient: string, subject?: string) => Promise<string | null>
+  lastCode: (recipient: string | null, subject?: string) => Promise<string | null>
   assertBooks: () => Promise<void>
   close: () => Promise<void>
   /** Proves the books and closes, also when they are wrong: else the file would never end. */
@@ -95,6 +95,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     digestKey,
     limits,
     verificationThreshold: money(50_000n),
+    stepUpThreshold: money(100_000n),
   }
   const payments = createPayments(parts)
   const auth = openAuth({ pool, clock, digestKey })
@@ -138,6 +139,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         accountType: 'checking',
       },
       null,
+      { fresh: true },
     )
     const id = value.bankAccountId
     await until('the amounts were sent, and verify', async () => {
@@ -162,6 +164,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         transactionDate: null,
       },
       null,
+      { fresh: true },
     )
     return await until('the money came', async () => {
       const found = await payments.findTransaction(user, value.transactionId)
@@ -197,7 +200,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         note: null,
         transactionDate: null,
       } as const
-      return (await payments.moveMoney(from, ask, key ?? null)).value
+      return (await payments.moveMoney(from, ask, key ?? null, { fresh: true })).value
     },
     until: async (fact) => await until('what the test waits for', fact),
     lastCode: async (recipient, subject) => await lastCode(pool, recipient, subject),
@@ -229,7 +232,12 @@ async function assertBooks(pool: Pool): Promise<void> {
   assert(findings.length >= 16, 'the audit has lost some of its checks')
 }
 
-async function lastCode(pool: Pool, recipient: string, subject = ''): Promise<string | null> {
+async function lastCode(
+  pool: Pool,
+  recipient: string | null,
+  subject = '',
+): Promise<string | null> {
+  assert(recipient !== null, 'they have no such contact')
   const messages = await readMailbox(pool, recipient, 10)
   const message = messages.find((one) => one.subject.startsWith(subject))
   return message ? (/\b\d{6}\b/.exec(message.body)?.[0] ?? null) : null

@@ -120,7 +120,12 @@ async function makeHistory(world: World) {
 
   async function move(name: string, from: Party, to: Party, cents: bigint): Promise<TransactionId> {
     const rest = { amount: money(cents), note: `for ${name}`, transactionDate: null }
-    const { value } = await world.payments.moveMoney(alice, { from, to, ...rest }, `key of ${name}`)
+    const { value } = await world.payments.moveMoney(
+      alice,
+      { from, to, ...rest },
+      `key of ${name}`,
+      { fresh: true },
+    )
     made.set(name, value.transactionId)
     return value.transactionId
   }

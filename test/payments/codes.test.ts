@@ -100,7 +100,7 @@ test('a confirmation that ends in a decline is replayed as that', async () => {
     note: null,
     transactionDate: null,
   } as const
-  const { value } = await world.payments.moveMoney(alice, ask, null)
+  const { value } = await world.payments.moveMoney(alice, ask, null, { fresh: true })
   const proof = { id: value.transactionId, code: await world.codeFor(alice) }
   await world.payments.unlinkBankAccount(alice, bank, null)
   const first = await world.payments.confirmTransaction(alice, proof, 'declined')
@@ -134,7 +134,7 @@ test('a payment and an unlinking under one key, at once, never end in a bug', as
       transactionDate: null,
     } as const
     const both = await Promise.allSettled([
-      world.payments.moveMoney(alice, ask, 'same'),
+      world.payments.moveMoney(alice, ask, 'same', { fresh: true }),
       world.payments.unlinkBankAccount(alice, bank, 'same'),
     ])
     const done = both.filter(({ status }) => status === 'fulfilled')
@@ -205,7 +205,7 @@ test('who changes the e-mail address in a stolen session reads no payment code',
   const [alice, bob] = [await world.rich(60_000n), await world.person()]
   const { user: before } = await world.payments.ownUser(alice, { start: null, end: null })
   const email = 'thief@example.com'
-  await world.payments.changeProfile(alice, { email }, null)
+  await world.payments.changeProfile(alice, { email }, null, { fresh: true })
   const code = await world.until(async () => await world.lastCode(email))
   await world.payments.confirmContact(alice, { channel: 'email', code }, null)
   const waiting = await world.pay(alice, bob, 60_000n)

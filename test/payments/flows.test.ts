@@ -31,7 +31,7 @@ async function walletOf(user: UserId) {
 
 async function move(caller: UserId, from: Party, to: Party, cents: bigint, key?: string) {
   const rest = { amount: money(cents), note: 'hello', transactionDate: null }
-  return await world.payments.moveMoney(caller, { from, to, ...rest }, key ?? null)
+  return await world.payments.moveMoney(caller, { from, to, ...rest }, key ?? null, { fresh: true })
 }
 
 const code = (expected: ErrorCode) => (error: unknown) => {
@@ -313,7 +313,7 @@ test('a client may date a transaction within a day of now', async () => {
       note: null,
       transactionDate: (now + span) as typeof now,
     }
-    const moved = world.payments.moveMoney(alice, ask, null)
+    const moved = world.payments.moveMoney(alice, ask, null, { fresh: true })
     if (fits) assert.equal((await moved).value.status, 'accepted')
     else await assert.rejects(moved, code('transaction_date_invalid'))
   }
@@ -326,10 +326,10 @@ test('"did it happen?" finds every kind of request, and only the caller\'s own',
   assert.equal(found.resource.type, 'transaction')
   assert.deepEqual(found.resource.type === 'transaction' && found.resource.value, paid.value)
   await assert.rejects(world.payments.findRequest(bob, 'happened'), code('request_unknown'))
-  await world.payments.changeProfile(alice, { displayName: 'Alice' }, 'renamed')
+  await world.payments.changeProfile(alice, { displayName: 'Alice' }, 'renamed', { fresh: true })
   assert.equal((await world.payments.findRequest(alice, 'renamed')).resource.type, 'user')
   await assert.rejects(
-    world.payments.changeProfile(alice, { displayName: 'Alice' }, 'happened'),
+    world.payments.changeProfile(alice, { displayName: 'Alice' }, 'happened', { fresh: true }),
     code('idempotency_key_reused'),
   )
 })

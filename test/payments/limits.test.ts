@@ -108,7 +108,9 @@ test('what was sent frees up exactly seven days later, and the user is told when
 
 test('an unproven contact lowers the limits, and never blocks receiving', async () => {
   const [alice, bob] = [await world.rich(5_000n), await world.person()]
-  await world.payments.changeProfile(alice, { email: 'alice.new@example.com' }, null)
+  await world.payments.changeProfile(alice, { email: 'alice.new@example.com' }, null, {
+    fresh: true,
+  })
   assert.equal((await world.pay(alice, bob, 300n)).declineReason, 'limit_send')
   assert.equal((await world.pay(alice, bob, 299n)).status, 'accepted')
   assert.equal((await world.pay(bob, alice, 99n)).status, 'accepted')

@@ -26,7 +26,7 @@ async function link(user: UserId): Promise<BankAccountId> {
     bankRoutingNumber: '222222226',
     accountType: 'checking',
   } as const
-  const { value } = await world.payments.linkBankAccount(user, ask, null)
+  const { value } = await world.payments.linkBankAccount(user, ask, null, { fresh: true })
   return value.bankAccountId
 }
 

@@ -4,7 +4,7 @@ import type { UserId } from '../../src/ids/ids.ts'
 import { readMailbox } from '../../src/messages/mailbox.ts'
 import { MINUTE } from '../../src/time.ts'
 import { codeRecipient } from '../../src/users/code-recipient.ts'
-import type { User } from '../../src/users/user.ts'
+import type { Reachable } from '../../src/users/open.ts'
 import { refusedAs } from '../kit/refused.ts'
 import { startWorld } from '../kit/world.ts'
 import type { World } from '../kit/world.ts'
@@ -18,8 +18,11 @@ after(async () => {
   await world.close()
 })
 
-async function userOf(id: UserId): Promise<User> {
-  return (await world.payments.ownUser(id, { start: null, end: null })).user
+async function userOf(id: UserId): Promise<Reachable> {
+  const { user } = await world.payments.ownUser(id, { start: null, end: null })
+  const { email, phoneNumber } = user
+  assert(email !== null && phoneNumber !== null)
+  return { ...user, email, phoneNumber }
 }
 
 async function subjectsTo(recipient: string): Promise<readonly string[]> {
@@ -40,7 +43,9 @@ test('whoever changes and proves another address neither hides it nor reads code
   const alice = await world.person()
   const { email, phoneNumber } = await userOf(alice)
   const [thief, phone] = [`thief-${email}`, '+14155550123']
-  await world.payments.changeProfile(alice, { email: thief, phoneNumber: phone }, null)
+  await world.payments.changeProfile(alice, { email: thief, phoneNumber: phone }, null, {
+    fresh: true,
+  })
   await world.until(async () => (await subjectsTo(email)).includes(EMAIL_CHANGED))
   await world.until(async () => (await subjectsTo(phoneNumber)).includes(PHONE_CHANGED))
 
@@ -54,9 +59,9 @@ test('whoever changes and proves another address neither hides it nor reads code
 test('an address that nobody proved is told of nothing', async () => {
   const alice = await world.person()
   const first = `first-${(await userOf(alice)).email}`
-  await world.payments.changeProfile(alice, { email: first }, null)
+  await world.payments.changeProfile(alice, { email: first }, null, { fresh: true })
   world.advance(MINUTE)
-  await world.payments.changeProfile(alice, { email: `second-${first}` }, null)
+  await world.payments.changeProfile(alice, { email: `second-${first}` }, null, { fresh: true })
   await codeTo(`second-${first}`)
   assert.deepEqual(await subjectsTo(first), ['Your Farthing code'])
 })
@@ -64,9 +69,11 @@ test('an address that nobody proved is told of nothing', async () => {
 test('an address may be changed again at once; its code is then to be asked for', async () => {
   const alice = await world.person()
   const { email } = await userOf(alice)
-  await world.payments.changeProfile(alice, { email: `typo-${email}` }, null)
+  await world.payments.changeProfile(alice, { email: `typo-${email}` }, null, { fresh: true })
   const right = `right-${email}`
-  const { value } = await world.payments.changeProfile(alice, { email: right }, null)
+  const { value } = await world.payments.changeProfile(alice, { email: right }, null, {
+    fresh: true,
+  })
   assert.equal(value.user.email, right)
   await refusedAs('rate_limited', world.payments.sendContactCode(alice, 'email', null))
   world.advance(MINUTE)

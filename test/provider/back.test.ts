@@ -87,7 +87,7 @@ async function enrich({ id }: Customer, cents: bigint): Promise<void> {
     note: null,
     transactionDate: null,
   } as const
-  const { value } = await world.payments.moveMoney(user, ask, null)
+  const { value } = await world.payments.moveMoney(user, ask, null, { fresh: true })
   await world.until(async () => {
     const { status } = await world.payments.findTransaction(user, value.transactionId)
     return status === 'accepted'

@@ -12,7 +12,8 @@ import { ATTEMPTS_PER_DAY, CODES_PER_DAY } from '../../src/users/contacts.ts'
 import { confirmContact, contactMessage, issueContactCode } from '../../src/users/contacts.ts'
 import { findUser } from '../../src/users/find.ts'
 import { openUser } from '../../src/users/open.ts'
-import type { Channel, User } from '../../src/users/user.ts'
+import type { Reachable } from '../../src/users/open.ts'
+import type { Channel } from '../../src/users/user.ts'
 import { freshDatabase } from '../kit/database.ts'
 import type { FreshDatabase } from '../kit/database.ts'
 
@@ -29,7 +30,7 @@ after(async () => {
   await database.drop()
 })
 
-async function someone(): Promise<User> {
+async function someone(): Promise<Reachable> {
   count++
   const phoneNumber = `+1202555${String(count).padStart(4, '0')}`
   const ask = {

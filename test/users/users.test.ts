@@ -10,7 +10,7 @@ import type { ProfileChange, ProfilePatch } from '../../src/users/change-profile
 import { findUser, findUsers, userByLogin } from '../../src/users/find.ts'
 import { setStatus } from '../../src/users/freeze.ts'
 import { openUser } from '../../src/users/open.ts'
-import type { NewUser } from '../../src/users/open.ts'
+import type { NewUser, Reachable } from '../../src/users/open.ts'
 import { tierOf } from '../../src/users/user.ts'
 import type { User, UserStatus } from '../../src/users/user.ts'
 import { freshDatabase } from '../kit/database.ts'
@@ -44,7 +44,7 @@ function someone(changed: Partial<NewUser> = {}): NewUser {
   }
 }
 
-async function open(ask: NewUser): Promise<User> {
+async function open(ask: NewUser): Promise<Reachable> {
   return await inTransaction(database.pool, async (tx) => await openUser(tx, ask), options)
 }
 
@@ -179,7 +179,7 @@ test('a proven contact that is changed is told of, and its address is kept', asy
     'update app_user set email_verified_at = $2, phone_verified_at = $2 where user_id = $1',
     [ann.userId, printTime(now)],
   )
-  const same = await changeAt(ann, { email: unproven.user.email.toUpperCase() }, now)
+  const same = await changeAt(ann, { email: String(unproven.user.email).toUpperCase() }, now)
   assert.deepEqual(same.left, [])
   const { user, left } = await changeAt(ann, { email, phoneNumber }, now)
   assert.deepEqual(left, [

@@ -15,7 +15,7 @@ import type { Connection } from './ldap/connection.ts'
 import { createDomain } from './ldap/domain.ts'
 import { deleteOrphans, findOrphans } from './ldap/orphans.ts'
 import type { Swept } from './ldap/orphans.ts'
-import { isAgainstPolicy, isWrongBefore, verdictOfBind } from './ldap/refused.ts'
+import { isAgainstPolicy, isAway, isWrongBefore, verdictOfBind } from './ldap/refused.ts'
 import { createRolesOf } from './ldap/roles.ts'
 import * as store from './ldap/store.ts'
 import type { AccountRow } from './ldap/store.ts'
@@ -130,11 +130,11 @@ export function createActiveDirectory(parts: ActiveDirectoryParts): ActiveDirect
     try {
       refuseUnfit(password, known)
       const { dn } = shown.account
-      if (shown.verdict === 'right') {
+      // Nobody binds with an expired password: we set the next one for who knew it.
+      if (shown.verdict === 'expired') await setForGood(dn, password)
+      else {
         await accounts.changePassword(shown.own, dn, { before, password })
-      } else {
-        // Nobody binds with an expired password: we set the next one for who knew it.
-        await domain.ask(async (c) => await accounts.setPassword(c, dn, password))
+        await forgetBefore(dn, password)
       }
       return 'changed'
     } catch (error) {
@@ -142,6 +142,24 @@ export function createActiveDirectory(parts: ActiveDirectoryParts): ActiveDirect
       throw refusedByPolicy(error)
     } finally {
       if (shown.verdict === 'right') shown.own.close()
+    }
+  }
+
+  async function setForGood(dn: string, password: string): Promise<void> {
+    await domain.ask(async (c) => await accounts.setPassword(c, dn, password))
+    await forgetBefore(dn, password)
+  }
+
+  /**
+   * A domain that keeps a history lets the password before the last one in for another hour, so
+   * that who has not heard of a change is not locked out: also a thief. Set once more, the one
+   * before is the same. The change holds without it, so an outage here is no failure of the change.
+   */
+  async function forgetBefore(dn: string, password: string): Promise<void> {
+    try {
+      await domain.ask(async (c) => await accounts.setPassword(c, dn, password))
+    } catch (error) {
+      if (!isAway(error)) throw error
     }
   }
 
@@ -167,7 +185,7 @@ export function createActiveDirectory(parts: ActiveDirectoryParts): ActiveDirect
     const { account } = await find(ask.userId)
     if (!account) throw new AppError('password_managed')
     try {
-      await domain.ask(async (c) => await accounts.setPassword(c, account.dn, ask.password))
+      await setForGood(account.dn, ask.password)
     } catch (error) {
       throw refusedByPolicy(error)
     }

@@ -50,3 +50,19 @@ export async function readRoles(db: Queryable, userId: UserId): Promise<readonly
   const { rows } = await db.query<{ role: StaffRole }>(readRolesStatement, [userId])
   return rows.map(({ role }) => role)
 }
+
+const writeRoleStatement = {
+  name: 'auth_write_role',
+  text: `with gone as (delete from user_role where user_id = $1 and role is distinct from $2)
+         insert into user_role (user_id, role, created_at)
+         select $1, $2::text, $3 where $2::text is not null
+         on conflict (user_id, role) do nothing`,
+}
+
+/** Gives a user that role in the place of any other; `null` takes it away. */
+export async function writeRole(
+  db: Queryable,
+  ask: Readonly<{ userId: UserId; role: StaffRole | null; now: Micros }>,
+): Promise<void> {
+  await db.query(writeRoleStatement, [ask.userId, ask.role, printTime(ask.now)])
+}

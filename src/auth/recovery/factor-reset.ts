@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import type { Queryable } from '../../db/query.ts'
 import { inTransaction } from '../../db/tx.ts'
 import { AppError } from '../../errors.ts'
@@ -121,6 +122,8 @@ export function cancellingReset(
 }
 
 const nowhere: Whence = { network: null, device: null, clientId: null }
+
+type Reachable = User & Readonly<{ email: string; phoneNumber: string }>
 
 async function sendCodes(parts: FactorResetParts, proof: Proof): Promise<void> {
   const { pool, clock, digestKey, meter } = parts
@@ -304,10 +307,12 @@ async function requireFactors({ factors }: FactorResetParts, userId: UserId): Pr
 }
 
 /** @throws AppError `action_forbidden` unless both contacts have been proven for a day. */
-async function lockReachable(tx: Queryable, userId: UserId, now: Micros): Promise<User> {
+async function lockReachable(tx: Queryable, userId: UserId, now: Micros): Promise<Reachable> {
   const user = await lockUser(tx, userId)
   if (!user || !sameContacts(user, after(now, -PROVEN_FOR))) throw new AppError('action_forbidden')
-  return user
+  const { email, phoneNumber } = user
+  assert(email !== null && phoneNumber !== null, 'only what is there has been proven')
+  return { ...user, email, phoneNumber }
 }
 
 /** Whether both contacts were proven by then and have not changed since. */

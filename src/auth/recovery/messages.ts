@@ -19,7 +19,7 @@ export function provenContacts(user: User, now: Micros): readonly Contact[] {
   const proven = user.emailVerifiedAt === null ? null : user.email
   const emails = new Set([proven, trustedEmail(user, now)].filter((email) => email !== null))
   const contacts: Contact[] = [...emails].map((recipient) => ({ channel: 'email', recipient }))
-  if (user.phoneVerifiedAt === null) return contacts
+  if (user.phoneVerifiedAt === null || user.phoneNumber === null) return contacts
   return [...contacts, { channel: 'phone', recipient: user.phoneNumber }]
 }
 

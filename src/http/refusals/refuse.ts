@@ -1,5 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { FRESH_FOR } from '../../access/policy.ts'
 import { AppError } from '../../errors.ts'
+import { SECOND } from '../../time.ts'
 import { toRefusal } from './fields.ts'
 import { retryAfterOf, toProblem } from './to-problem.ts'
 
@@ -8,7 +10,8 @@ export function refuse(error: unknown, request: FastifyRequest, reply: FastifyRe
   const refusal = toRefusal(error)
   const problem = toProblem(refusal, request.id)
   if (problem.status >= 500) logOnce(refusal, request)
-  if (problem.status === 401) reply.header('www-authenticate', challenge(refusal))
+  const challenge = challengeFor(refusal, problem.status)
+  if (challenge !== null) reply.header('www-authenticate', challenge)
   const seconds = retryAfterOf(refusal, problem.status)
   if (seconds !== undefined) reply.header('retry-after', seconds)
   // A text goes out as it is: the route's serializers know only its successes.
@@ -27,8 +30,18 @@ function logOnce(error: unknown, request: FastifyRequest): void {
   }
 }
 
-/** @see RFC 6750 section 3 */
-function challenge(error: unknown): string {
-  const invalid = error instanceof AppError && error.code === 'token_invalid'
-  return invalid ? 'Bearer realm="farthing", error="invalid_token"' : 'Bearer realm="farthing"'
+/** What the token lacks, in the words of RFC 6750 section 3 and RFC 9470 section 3. */
+function challengeFor(error: unknown, status: number): string | null {
+  const said = 'Bearer realm="farthing"'
+  const { code, facts } = error instanceof AppError ? error : { code: null, facts: {} }
+  switch (code) {
+    case 'token_invalid':
+      return `${said}, error="invalid_token"`
+    case 'step_up_required':
+      return `${said}, error="insufficient_user_authentication", max_age=${FRESH_FOR / SECOND}`
+    case 'scope_insufficient':
+      return `${said}, error="insufficient_scope", scope="${String(facts['scope'])}"`
+    default:
+      return status === 401 ? said : null
+  }
 }

@@ -1,5 +1,5 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
-import { callerOf } from '../actor.ts'
+import { callerOf, freshnessFor } from '../actor.ts'
 import { bankIdOf, toLink } from '../shapes/forms.ts'
 import { keyOf, unwrap } from '../idempotency.ts'
 import type { HttpParts } from '../parts.ts'
@@ -15,7 +15,8 @@ const link = {
   operationId: 'linkBankAccount',
   summary: 'Link a bank account',
   description: `Two small amounts are sent to it; their cents verify it. A number that the same user
-links again within 30 days is sent nothing new: the same amounts verify it.`,
+links again within 30 days is sent nothing new: the same amounts verify it. A factor must have been
+shown within ten minutes: 401 \`step_up_required\`.`,
   params: ask.UserPath,
   querystring: ask.NoQuery,
   body: ask.LinkBody,
@@ -67,7 +68,7 @@ const listAsSpelled = {
 
 /** Accounts at banks: link, verify, unlink, list. */
 export const bankAccountRoutes =
-  ({ payments }: HttpParts): FastifyPluginCallbackTypebox =>
+  ({ payments, clock }: HttpParts): FastifyPluginCallbackTypebox =>
   (app, _options, done) => {
     const own = { owner: 'id' } as const
 
@@ -76,7 +77,9 @@ export const bankAccountRoutes =
       { schema: link, config: { ...own, action: 'account.link' } },
       async (request, reply) => {
         const asked = toLink(request.body)
-        const linked = await payments.linkBankAccount(callerOf(request), asked, keyOf(request))
+        const shown = freshnessFor(request, 'account.link', clock)
+        const key = keyOf(request)
+        const linked = await payments.linkBankAccount(callerOf(request), asked, key, shown)
         return await reply.code(201).send(toBankAccount(unwrap(reply, linked)))
       },
     )

@@ -1,7 +1,7 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import type { SessionTokens } from '../../access/auth-layer.ts'
 import { printId } from '../../ids/ids.ts'
-import { actorOf } from '../actor.ts'
+import { sessionOf } from '../actor.ts'
 import type { HttpParts } from '../parts.ts'
 import { placeOf } from '../shapes/place.ts'
 import { FreshToken, Session } from '../resources.ts'
@@ -76,7 +76,7 @@ export const sessionRoutes =
       '/v1/session/step-up',
       { schema: stepUp, config: { action: 'session.step-up', quota: 'sign-ins' } },
       async (request) => {
-        const fresh = await authLayer.stepUp(actorOf(request), request.body, placeOf(request))
+        const fresh = await authLayer.stepUp(sessionOf(request), request.body, placeOf(request))
         return { ...fresh, tokenType: 'Bearer' as const }
       },
     )
@@ -85,7 +85,7 @@ export const sessionRoutes =
       '/v1/session',
       { schema: signOut, config: { action: 'session.end' } },
       async (request, reply) => {
-        await authLayer.signOut(actorOf(request))
+        await authLayer.signOut(sessionOf(request))
         return await reply.code(204).send()
       },
     )

@@ -2,7 +2,7 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import type { Static } from 'typebox'
 import { parseDollars } from '../../money.ts'
 import type { MoneyMove } from '../../payments/asks.ts'
-import { callerOf } from '../actor.ts'
+import { callerOf, freshnessFor } from '../actor.ts'
 import { keyOf, unwrap } from '../idempotency.ts'
 import type { HttpParts } from '../parts.ts'
 import { Transaction, TransactionPage } from '../resources.ts'
@@ -19,7 +19,8 @@ const move = {
   description: `From user to user is a payment, from one's own bank account to oneself adds money,
 from oneself to one's own bank account cashes out, and from one's own bank account to another user
 is a payment that the bank funds. A declined transaction is an answer, not an error: look at
-\`status\`.`,
+\`status\`. Where much leaves the caller, a factor must have been shown within ten minutes: 401
+\`step_up_required\`.`,
   querystring: ask.NoQuery,
   body: ask.MoveBody,
   response: { 200: ref(Transaction, 'Accepted, declined with the reason, or waiting.') },
@@ -57,14 +58,15 @@ const list = {
 
 /** Money that moves. */
 export const transactionRoutes =
-  ({ payments }: HttpParts): FastifyPluginCallbackTypebox =>
+  ({ payments, clock }: HttpParts): FastifyPluginCallbackTypebox =>
   (app, _options, done) => {
     app.post(
       '/v1/transaction',
       { schema: move, config: { action: 'transaction.create' } },
       async (request, reply) => {
         const asked = toMove(request.body)
-        const moved = await payments.moveMoney(callerOf(request), asked, keyOf(request))
+        const shown = freshnessFor(request, 'transaction.send-much', clock)
+        const moved = await payments.moveMoney(callerOf(request), asked, keyOf(request), shown)
         return toTransaction(unwrap(reply, moved))
       },
     )

@@ -2,7 +2,8 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import { may } from '../../access/policy.ts'
 import { AppError } from '../../errors.ts'
 import { parseId } from '../../ids/ids.ts'
-import { callerOf } from '../actor.ts'
+import type { UserId } from '../../ids/ids.ts'
+import { callerOf, freshnessFor, nameOf, requireScope } from '../actor.ts'
 import { readForm } from '../shapes/forms.ts'
 import { keyOf, unwrap } from '../idempotency.ts'
 import type { HttpParts } from '../parts.ts'
@@ -25,6 +26,16 @@ const signUp = {
   response: { 201: ref(User, 'The new user.') },
 }
 
+const readCaller = {
+  tags,
+  operationId: 'readCaller',
+  summary: 'Look at oneself',
+  description: `For who has a token and does not know their id: an outside issuer's token does not
+hold it, and its first use opens the user.`,
+  querystring: ask.RangeQuery,
+  response: { 200: ref(User, 'The caller in full.') },
+}
+
 const readUser = {
   tags,
   operationId: 'readUser',
@@ -44,12 +55,33 @@ Profile: \`displayName, handle, email, phoneNumber, debitCardId\`. A new e-mail 
 number is unproven, and is sent a code unless one left within 30 s: then ask for it. A proven one
 that it replaces is told. Codes that confirm payments go to the proven e-mail address before it,
 until the new one has been proven for 24 hours.
+A new contact, and a link, need a factor that was shown within ten minutes: 401
+\`step_up_required\`.
 Link: \`bankName, bankAccountNumber, bankRoutingNumber\` and what else describes the bank account.
 Unlink: \`unlinkBankAccountId\`.`,
   params: ask.UserPath,
   querystring: ask.NoQuery,
   body: ask.ChangeUserBody,
   response: { 200: ref(User, 'The user as it now is.') },
+}
+
+const freeze = {
+  tags,
+  operationId: 'freezeUser',
+  summary: 'Stop a user from sending',
+  description: `For operators, and services with \`staff:write\`. The user may sign in, look and
+receive. Doing it again changes nothing.`,
+  params: ask.UserPath,
+  querystring: ask.NoQuery,
+  body: ask.NoBody,
+  response: { 200: ref(User, 'The user, frozen.') },
+}
+
+const thaw = {
+  ...freeze,
+  operationId: 'thawUser',
+  summary: 'Let a frozen user send again',
+  response: { 200: ref(User, 'The user, active.') },
 }
 
 const sendCode = {
@@ -75,7 +107,7 @@ const confirm = {
 
 /** People: sign-up, profile, and proof of their addresses. */
 export const userRoutes =
-  ({ authLayer, payments, findUser }: HttpParts): FastifyPluginCallbackTypebox =>
+  ({ authLayer, payments, findUser, clock }: HttpParts): FastifyPluginCallbackTypebox =>
   (app, _options, done) => {
     const own = { owner: 'id' } as const
 
@@ -92,12 +124,20 @@ export const userRoutes =
     )
 
     app.get(
+      '/v1/user',
+      { schema: readCaller, config: { action: 'user.read' } },
+      async (request) => {
+        return toUser(await payments.ownUser(callerOf(request), toRange(request.query)))
+      },
+    )
+
+    app.get(
       '/v1/user/:id',
       { schema: readUser, config: { ...own, action: 'user.glance' } },
       async (request) => {
         const range = toRange(request.query)
         if (may(request.role, 'user.read')) {
-          return toUser(await payments.ownUser(callerOf(request), range))
+          return toUser(await payments.ownUser(userIdOf(request.params.id), range))
         }
         return toPublicUser(await glance(findUser, request.params.id))
       },
@@ -111,16 +151,35 @@ export const userRoutes =
         const key = keyOf(request)
         const change = readForm(request.body)
         if (change.form === 'profile') {
-          return toUser(unwrap(reply, await payments.changeProfile(caller, change.patch, key)))
+          const shown = freshnessFor(request, 'contact.change', clock)
+          const changed = await payments.changeProfile(caller, change.patch, key, shown)
+          return toUser(unwrap(reply, changed))
         }
         if (change.form === 'link') {
-          unwrap(reply, await payments.linkBankAccount(caller, change.link, key))
+          requireScope(request, 'account.link')
+          const shown = freshnessFor(request, 'account.link', clock)
+          unwrap(reply, await payments.linkBankAccount(caller, change.link, key, shown))
         } else {
+          requireScope(request, 'account.unlink')
           unwrap(reply, await payments.unlinkBankAccount(caller, change.id, key))
         }
         return toUser(await payments.ownUser(caller, { start: null, end: null }))
       },
     )
+
+    for (const verb of ['freeze', 'thaw'] as const) {
+      app.post(
+        `/v1/user/:id/${verb}`,
+        { schema: verb === 'freeze' ? freeze : thaw, config: { ...own, action: `user.${verb}` } },
+        async (request) => {
+          const id = userIdOf(request.params.id)
+          await payments.setFrozen(id, verb === 'freeze')
+          const by = request.actor && nameOf(request.actor)
+          request.log.info({ by, user: id }, `user.${verb}`)
+          return toUser(await payments.ownUser(id, { start: null, end: null }))
+        },
+      )
+    }
 
     app.post(
       '/v1/user/:id/contacts/:channel/code',
@@ -145,10 +204,16 @@ export const userRoutes =
     done()
   }
 
+/** @throws AppError `user_unknown`: a text that is no id names nobody. */
+function userIdOf(text: string): UserId {
+  const id = parseId('user', text)
+  if (!id) throw new AppError('user_unknown')
+  return id
+}
+
 /** What everybody may see of someone. */
 async function glance(findUser: HttpParts['findUser'], text: string) {
-  const id = parseId('user', text)
-  const user = id && (await findUser(id))
+  const user = await findUser(userIdOf(text))
   if (!user) throw new AppError('user_unknown')
   return user
 }

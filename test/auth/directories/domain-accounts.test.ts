@@ -87,6 +87,24 @@ test('a password that has become too old is expired for who knows it', options, 
   await place.admin.replace(baseDn, { maxPwdAge: '0' })
 })
 
+test(
+  'the password before opens nothing, also where the domain keeps a history',
+  options,
+  async () => {
+    await place.admin.replace(place.domain.baseDn, { pwdHistoryLength: '24' })
+    const userId = await signedUp(place)
+    assert.equal(await change(userId, phrase, other), 'changed')
+    assert.equal(await place.directory.verify(userId, phrase), 'wrong')
+    assert.equal(await place.directory.verify(userId, other), 'right')
+    const third = 'and a fifth is late'
+    await place.directory.reset({ userId, password: third, known: nobodyKnown, now: now() })
+    assert.equal(await place.directory.verify(userId, other), 'wrong')
+    assert.equal(await place.directory.verify(userId, third), 'right')
+    await refusedAs('password_refused', change(userId, third, phrase))
+    await place.admin.replace(place.domain.baseDn, { pwdHistoryLength: '0' })
+  },
+)
+
 test('whom an administrator has disabled stays so, whatever they show', options, async () => {
   const userId = await signedUp(place)
   await set(userId, { userAccountControl: DISABLED })

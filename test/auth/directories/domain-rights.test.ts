@@ -4,7 +4,7 @@ import { connect } from '../../../src/auth/directories/ldap/connection.ts'
 import type { Connection } from '../../../src/auth/directories/ldap/connection.ts'
 import { ldapCodes, LdapRefused } from '../../../src/auth/directories/ldap/refused.ts'
 import { encodePassword } from '../../../src/auth/directories/ldap/typed-password.ts'
-import { noFactors } from '../../kit/no-factors.ts'
+import { noFactors } from '../../kit/auth.ts'
 import { createSignIn } from '../../../src/auth/sign-in.ts'
 import { createRecorder } from '../../../src/auth/guard/record.ts'
 import { unthrottled } from '../../../src/auth/guard/throttle.ts'
@@ -14,7 +14,7 @@ import { here } from '../../kit/auth.ts'
 import { component } from '../../kit/components.ts'
 import { domainGroups } from '../../kit/domain/seed.ts'
 import { refusedAs } from '../../kit/refused.ts'
-import { nobodyKnown, phrase, signedUp } from './conformance.ts'
+import { nobodyKnown, phrase, recorded, signedUp } from './conformance.ts'
 import { openDomainPlace } from './domain-place.ts'
 import type { DomainPlace } from './domain-place.ts'
 
@@ -109,9 +109,10 @@ test(
   'what sign-ups left is deleted after an hour, by who may, and nothing else',
   options,
   async () => {
-    const { domain, admin, directory } = place
-    const userId = await signedUp(place)
+    const { domain, admin, directory, pool } = place
     const ask = { password: phrase, known: nobodyKnown }
+    const userId = newId('user')
+    await recorded(directory, pool, userId, await directory.enroll({ ...ask, userId }))
     await directory.enroll({ ...ask, userId: newId('user') })
     await directory.enroll({ ...ask, userId: newId('user') })
     const foreign = `CN=kept,${domain.config.customersDn}`

@@ -6,10 +6,10 @@ import { AppError } from '../../../src/errors.ts'
 import type { UserId } from '../../../src/ids/ids.ts'
 import { after, DAY, HOUR, MINUTE } from '../../../src/time.ts'
 import type { Micros } from '../../../src/time.ts'
-import type { User } from '../../../src/users/user.ts'
 import { freshDatabase } from '../../kit/database.ts'
 import type { FreshDatabase } from '../../kit/database.ts'
 import { codeIn, codesOf, home, other, password, recoveryWorld, tokenIn } from './kit/world.ts'
+import type { Person } from './kit/world.ts'
 import type { Letter, RecoveryWorld } from './kit/world.ts'
 
 const start = 1_790_000_000_000_000n as Micros
@@ -45,13 +45,13 @@ const refusal = (code: string) => (error: unknown) => {
 }
 
 /** Somebody with an authenticator app. */
-async function someone(): Promise<User> {
+async function someone(): Promise<Person> {
   const user = await world.someone()
   codes.set(user.userId, new Set(['111111']))
   return user
 }
 
-async function codesFor({ userId }: User) {
+async function codesFor({ userId }: Person) {
   await reset.sendCodes({ userId, password, whence: home })
   const letters = await world.letters()
   const to = (channel: string) => letters.find((letter) => letter.channel === channel)
@@ -60,12 +60,12 @@ async function codesFor({ userId }: User) {
   return { emailCode: codeIn(email), phoneCode: codeIn(phone) }
 }
 
-async function asked(user: User) {
+async function asked(user: Person) {
   const state = await reset.ask({ userId: user.userId, ...(await codesFor(user)), whence: home })
   return { state, letters: await world.letters() }
 }
 
-const finish = async ({ userId }: User, shown = password) =>
+const finish = async ({ userId }: Person, shown = password) =>
   await reset.finish({ userId, password: shown, whence: home })
 
 const linkOf = (letters: readonly Letter[]) =>
@@ -214,7 +214,7 @@ test('codes may be tried five times a day, sent three times, and live half an ho
   await assert.rejects(reset.ask({ userId, ...right, whence: home }), refusal('rate_limited'))
 })
 
-const send = async ({ userId }: User, shown = password) =>
+const send = async ({ userId }: Person, shown = password) =>
   await reset.sendCodes({ userId, password: shown, whence: home })
 
 test('no password, no second factor, no contact proven for a day: no codes', async () => {

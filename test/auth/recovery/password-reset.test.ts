@@ -7,10 +7,10 @@ import { NOBODY } from '../../../src/ids/ids.ts'
 import type { UserId } from '../../../src/ids/ids.ts'
 import { DAY, HOUR, MINUTE } from '../../../src/time.ts'
 import type { Micros } from '../../../src/time.ts'
-import type { User } from '../../../src/users/user.ts'
 import { freshDatabase } from '../../kit/database.ts'
 import type { FreshDatabase } from '../../kit/database.ts'
 import { codesOf, home, other, password, recoveryWorld, tokenIn } from './kit/world.ts'
+import type { Person } from './kit/world.ts'
 import type { RecoveryWorld } from './kit/world.ts'
 
 const start = 1_790_000_000_000_000n as Micros
@@ -42,7 +42,7 @@ const refusal = (code: string) => (error: unknown) => {
   return true
 }
 
-async function linkFor(user: User): Promise<string> {
+async function linkFor(user: Person): Promise<string> {
   await reset.ask(user.email, home)
   const [letter, ...more] = await world.letters()
   assert(letter && more.length === 0)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after as afterAll, before, test } from 'node:test'
-import { noFactors } from '../../kit/no-factors.ts'
+import { noFactors } from '../../kit/auth.ts'
 import { createBudgets } from '../../../src/auth/guard/budgets.ts'
 import { createMeter } from '../../../src/auth/guard/meter.ts'
 import { createRecorder } from '../../../src/auth/guard/record.ts'
@@ -43,13 +43,16 @@ function passwordReset() {
 test('a forgotten password: the queue mails the link, and the new password signs in', async () => {
   const user = (await findUser(world.pool, await world.person())) ?? assert.fail()
   const reset = passwordReset()
-  await reset.ask(user.phoneNumber, { ...here, clientId: null })
+  await reset.ask(user.phoneNumber ?? assert.fail(), { ...here, clientId: null })
   const letter = await world.until(async () => await find('Reset your Farthing password'))
   const token = /^http:\/\/auth\.test\/reset-password\?token=([\w-]{43})$/m.exec(letter.body)?.[1]
   assert(token)
   const whence = { ...here, clientId: null }
   await reset.finish({ token, password: wanted, code: null, whence })
-  await world.auth.layer.signIn({ login: user.email, password: wanted, code: null }, here)
+  await world.auth.layer.signIn(
+    { login: user.email ?? assert.fail(), password: wanted, code: null },
+    here,
+  )
   await world.until(async () => await find('Your Farthing password was reset'))
 
   async function find(subject: string) {

@@ -7,7 +7,6 @@ import {
   rehashCredential,
   writeCredential,
 } from '../../../src/auth/directories/store.ts'
-import { createVerifier } from '../../../src/access/tokens.ts'
 import { inTransaction } from '../../../src/db/tx.ts'
 import { AppError } from '../../../src/errors.ts'
 import { newId } from '../../../src/ids/ids.ts'
@@ -15,8 +14,9 @@ import { after as later, DAY, MINUTE, SECOND } from '../../../src/time.ts'
 import type { Micros } from '../../../src/time.ts'
 import { setStatus } from '../../../src/users/freeze.ts'
 import { openUser } from '../../../src/users/open.ts'
+import type { Reachable } from '../../../src/users/open.ts'
 import type { User, UserStatus } from '../../../src/users/user.ts'
-import { here, names, openAuth } from '../../kit/auth.ts'
+import { here, names, openAuth, verifierOf } from '../../kit/auth.ts'
 import { freshDatabase } from '../../kit/database.ts'
 import type { FreshDatabase } from '../../kit/database.ts'
 
@@ -54,7 +54,7 @@ async function world() {
       refresh: async (token: string) => await layer.refresh(token, here),
       signOut: layer.signOut,
     },
-    verify: createVerifier({ keys, ...names, clock }),
+    verify: verifierOf({ keys, ...names, clock }),
     signIn: { login: user.email, password, address },
     pass: (span: bigint) => {
       now = later(now, span)
@@ -62,7 +62,7 @@ async function world() {
   }
 }
 
-async function someone(directory: ReturnType<typeof createBuiltinDirectory>): Promise<User> {
+async function someone(directory: ReturnType<typeof createBuiltinDirectory>): Promise<Reachable> {
   count++
   const phoneNumber = `+1202555${String(count).padStart(4, '0')}`
   const ask = {

@@ -87,7 +87,7 @@ export async function tryPayment(
 ): Promise<Heard | Again> {
   return await attempt(async () => {
     const { from, to, cents, key } = payment
-    const { value } = await payments.moveMoney(from, askFor(payment), key)
+    const { value } = await payments.moveMoney(from, askFor(payment), key, { fresh: true })
     const { transactionId: id, status, declineReason } = value
     const said = { caller: from, key, kind: 'payment', payee: to, cents } as const
     return { ...said, began, ended: performance.now(), answer: { id, status, declineReason } }

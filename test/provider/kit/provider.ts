@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createRemoteAuth } from '../../../src/access/remote-auth.ts'
-import { createVerifier } from '../../../src/access/tokens.ts'
 import type { VerifyToken } from '../../../src/access/tokens.ts'
 import { buildAuthDoor } from '../../../src/bin/auth/build.ts'
 import { backSecretOf } from '../../../src/bin/auth/secrets.ts'
@@ -14,7 +13,7 @@ import type { Keys, TokenJwk } from '../../../src/keys.ts'
 import { readTokenKeys } from '../../../src/token-keys.ts'
 import { openHouse } from '../../http/house.ts'
 import type { House } from '../../http/house.ts'
-import { makeJwk } from '../../kit/auth.ts'
+import { anyoneOf, makeJwk } from '../../kit/auth.ts'
 import { ownPort } from '../../kit/port.ts'
 
 /** Somebody who can sign in. */
@@ -118,7 +117,7 @@ export async function openProvider(
   const trust = (tokenKeys: readonly TokenJwk[]): void => {
     const keys = readTokenKeys(tokenKeys)
     const names = { issuer, audience: config.publicUrl }
-    known.verify = createVerifier({ keys, ...names, clock: parts.clock })
+    known.verify = anyoneOf({ keys, ...names, clock: parts.clock })
   }
   trust(signing)
   await start()

@@ -1,5 +1,6 @@
+import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { noFactors } from '../../../kit/no-factors.ts'
+import { noFactors } from '../../../kit/auth.ts'
 import type { SecondFactors } from '../../../../src/auth/factors/second-factors.ts'
 import { createBudgets } from '../../../../src/auth/guard/budgets.ts'
 import { createMeter } from '../../../../src/auth/guard/meter.ts'
@@ -26,6 +27,15 @@ export const other = 'x7-Kq2wz-another'
 export const home = { network: '10.0.0.1', device: 'a test', clientId: 'web' } as const
 export const authUrl = 'http://auth.test'
 const options = { lockTimeoutMs: 5_000 }
+
+/** With both contacts. */
+export type Person = User & Readonly<{ email: string; phoneNumber: string }>
+
+function reachable(user: User): Person {
+  const { email, phoneNumber } = user
+  assert(email !== null && phoneNumber !== null)
+  return { ...user, email, phoneNumber }
+}
 
 /**
  * Stands for the real second factors where somebody must have one: codes that work once each. Who
@@ -68,13 +78,13 @@ export function recoveryWorld(
   }
 
   /** Somebody whose contacts have been proven for two days. */
-  async function someone(): Promise<User> {
+  async function someone(): Promise<Person> {
     const user = await unproven()
     await prove(user, after(now, -2n * DAY))
     return user
   }
 
-  async function unproven(): Promise<User> {
+  async function unproven(): Promise<Person> {
     const userId = newId('user')
     const digits = userId.replaceAll(/\D/g, '').slice(-7).padStart(7, '2')
     const names = { email: `ann.${userId}@example.com`, phoneNumber: `+1415${digits}` }
@@ -84,13 +94,14 @@ export function recoveryWorld(
       pool,
       async (tx) => {
         await directory.record(tx, { userId, enrolled, now })
-        return await openUser(tx, { userId, ...names, handle: null, displayName: null, now })
+        const user = await openUser(tx, { userId, ...names, handle: null, displayName: null, now })
+        return { ...user, ...names }
       },
       options,
     )
   }
 
-  async function prove({ userId, email, phoneNumber }: User, at: Micros): Promise<void> {
+  async function prove({ userId, email, phoneNumber }: Person, at: Micros): Promise<void> {
     await markVerified(pool, { userId, channel: 'email', recipient: email, now: at })
     await markVerified(pool, { userId, channel: 'phone', recipient: phoneNumber, now: at })
   }
@@ -127,14 +138,16 @@ export function recoveryWorld(
     setTo: async ({ userId }: User, status: UserStatus) =>
       await inTransaction(pool, async (tx) => await setStatus(tx, userId, status), options),
     change: async ({ userId }: User, patch: Parameters<typeof changeProfile>[2]) =>
-      (
-        await inTransaction(
-          pool,
-          async (tx) => await changeProfile(tx, userId, patch, now),
-          options,
-        )
-      ).user,
-    signIn: async ({ email }: User, password: string) =>
+      reachable(
+        (
+          await inTransaction(
+            pool,
+            async (tx) => await changeProfile(tx, userId, patch, now),
+            options,
+          )
+        ).user,
+      ),
+    signIn: async ({ email }: Person, password: string) =>
       await auth.layer.signIn(
         { login: email, password, code: null },
         { network: '10.0.0.1', device: null },
