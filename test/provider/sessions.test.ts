@@ -158,10 +158,28 @@ test('the cookie of the session changes with the sign-in, and ends by itself', a
   assert.equal((await silently(visitor)).url.searchParams.get('error'), 'login_required')
 })
 
+test('a browser that is used every day signs in again after two weeks all the same', async () => {
+  const bob = await provider.customer()
+  const visitor = openVisitor(provider.issuer)
+  await web.signIn(visitor, bob)
+  const signedInAt = Math.floor(Date.now() / 1_000) - 14 * 24 * HOUR_SECONDS + 60
+  await rewrite(provider.house, 'Session', 'loginTs', signedInAt)
+  assert((await silently(visitor)).url.searchParams.has('code'))
+  const { rows } = await provider.house.world.pool.query<{ exp: number }>(
+    `select (payload->'exp')::int as exp from oidc_payload
+     where kind = 'Session' and payload->>'accountId' = $1`,
+    [bob.id],
+  )
+  const late = (rows[0]?.exp ?? 0) - signedInAt - 14 * 24 * HOUR_SECONDS
+  assert(Math.abs(late) <= 2, `it ends ${late} s late`)
+})
+
 test('a cookie that was changed signs nobody in', async () => {
   const visitor = openVisitor(provider.issuer)
   await web.signIn(visitor, ada)
-  const cookie = visitor.cookies(provider.issuer).replace(/(_session=.)./, '$1_')
+  const cookie = visitor
+    .cookies(provider.issuer)
+    .replace(/(?<=_session=)./, (first) => (first === 'x' ? 'y' : 'x'))
   const { url } = await web.begin({ prompt: 'none' })
   const answer = await fetch(url, { redirect: 'manual', headers: { cookie } })
   assert.match(answer.headers.get('location') ?? '', /error=login_required/)

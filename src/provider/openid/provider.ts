@@ -6,6 +6,7 @@ import type { Queryable } from '../../db/query.ts'
 import type { TokenJwk } from '../../keys.ts'
 import { networkOf } from '../../network.ts'
 import { bug, problems } from '../../problems.ts'
+import { SECOND } from '../../time.ts'
 import type { Clock } from '../../time.ts'
 import { createAdapter } from './adapter.ts'
 import type { Client } from './clients.ts'
@@ -16,7 +17,7 @@ const CODE_SECONDS = 60
 const DEVICE_CODE_SECONDS = 600
 const ID_TOKEN_SECONDS = 300
 const INTERACTION_SECONDS = 1_800
-/** How long a browser stays signed in at the auth layer itself. */
+/** How long a browser stays signed in at the auth layer itself after it was last asked. */
 const BROWSER_SECONDS = 12 * 3_600
 const DEVICE_MAX = 200
 
@@ -65,7 +66,12 @@ export function createProvider(parts: ProviderParts): Provider {
     clients: clients.map(({ metadata }) => metadata),
     jwks: { keys: parts.tokenKeys.map((key) => ({ ...key, alg: 'ES256', use: 'sig' }) as const) },
     cookies: { keys: [parts.cookieKey] },
-    ttl: { ...lives, AccessToken: parts.tokenTtlSeconds, ClientCredentials: parts.tokenTtlSeconds },
+    ttl: {
+      ...lives,
+      AccessToken: parts.tokenTtlSeconds,
+      ClientCredentials: parts.tokenTtlSeconds,
+      Session: (_ctx, { loginTs }) => browserLives(parts.clock, loginTs),
+    },
     findAccount: async (_ctx, sub) => await findAccount(parts.db, sub),
     loadExistingGrant: async (ctx) =>
       await grantFor(ctx, { sessions, clientOf, audience: parts.audience }, whenceOf(ctx)),
@@ -124,9 +130,15 @@ const lives: NonNullable<Configuration['ttl']> = {
   Grant: GRANT_SECONDS,
   IdToken: ID_TOKEN_SECONDS,
   Interaction: INTERACTION_SECONDS,
-  Session: BROWSER_SECONDS,
   // Rotation does not move the end of the family.
   RefreshToken: (ctx) => ctx.oidc.entities.RotatedRefreshToken?.remainingTTL ?? GRANT_SECONDS,
+}
+
+/** However often it is asked, it ends: else a browser in use would never sign in again. */
+function browserLives(clock: Clock, signedInAt: number | undefined): number {
+  const now = Number(clock.now() / SECOND)
+  const left = (signedInAt ?? now) + GRANT_SECONDS - now
+  return Math.max(1, Math.min(BROWSER_SECONDS, left))
 }
 
 function featuresOf(
