@@ -88,7 +88,9 @@ test('each device is allowed by itself, also in a browser that is signed in', as
     await visitor.submit(asked, {}, '/consent')
     await poll(device)
   }
-  assert.equal((await sessionsOf(provider.house, ada.id)).length, before + 2)
+  const sessions = await sessionsOf(provider.house, ada.id)
+  assert.equal(sessions.length, before + 2)
+  assert.equal(sessions.at(-1)?.device, 'Farthing on the command line')
 })
 
 test('signing out of the browser leaves the device as it is', async () => {

@@ -92,6 +92,15 @@ test('no page has a script or a style in itself, and every field says what it is
   }
 })
 
+test('passwords are masked, and managers of passwords know them', async () => {
+  const visitor = openVisitor(provider.issuer)
+  const page = await signInPage(visitor)
+  const register = await visitor.open(`${page.url.href}/register`)
+  const field = '<input name="password" type="password" autocomplete='
+  assert(page.html.includes(`${field}"current-password"`))
+  assert(register.html.includes(`${field}"new-password"`))
+})
+
 test('what somebody typed comes back as text', async () => {
   const visitor = openVisitor(provider.issuer)
   const hostile = '"><script>alert(1)</script>'

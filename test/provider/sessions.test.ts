@@ -72,6 +72,7 @@ test('leaving one app ends its session, and the others go on', async () => {
   await signOut(visitor, tokens, false)
   await refused(web.refresh(tokens.refresh_token ?? ''), 'invalid_grant')
   assert(await isDenied(provider.house, decodeJwt(tokens.access_token)['sid']))
+  assert.equal((await silently(visitor)).url.searchParams.get('error'), 'login_required')
   await theirs.refresh(other.refresh_token ?? '')
   assert(!(await isDenied(provider.house, decodeJwt(other.access_token)['sid'])))
 })

@@ -75,8 +75,8 @@ export type Sessions = Readonly<{
   /** Ends all of a user's sessions that did not begin in that browser. Gives their number. */
   endOthers: (tx: Queryable, userId: UserId, browserId: string) => Promise<number>
   /**
-   * Ends the sessions that began in that browser: all, or those of one app, and then the browser
-   * stays signed in to the others. Gives their number.
+   * Ends the sessions that began in that browser: all, or those of one app while the others go on.
+   * The browser itself is signed out, or that app would be back at once. Gives their number.
    */
   endIn: (browser: Browser, clientId: string | null) => Promise<number>
 }>
@@ -218,10 +218,7 @@ export function createSessions(parts: SessionParts): Sessions {
       async (tx) => {
         const open = await store.readSessions(tx, userId, clock.now())
         const ids = open.filter(isMeant).map(({ sessionId }) => sessionId)
-        return await store.revokeSessions(tx, {
-          ...revoking(userId, ids),
-          browsersToo: clientId === null,
-        })
+        return await store.revokeSessions(tx, revoking(userId, ids))
       },
       transaction,
     )
@@ -229,8 +226,7 @@ export function createSessions(parts: SessionParts): Sessions {
 
   function revoking(userId: UserId, sessionIds: readonly SessionId[]) {
     const now = clock.now()
-    const until = after(now, tokensLive + REUSE_TOLERANCE)
-    return { userId, sessionIds, now, until, browsersToo: true }
+    return { userId, sessionIds, now, until: after(now, tokensLive + REUSE_TOLERANCE) }
   }
 
   return {

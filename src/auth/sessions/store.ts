@@ -214,8 +214,6 @@ export async function revokeSessions(
     now: Micros
     /** When the last access token of theirs has ended. */
     until: Micros
-    /** Whether the browsers that they began in are signed out as well. */
-    browsersToo: boolean
   }>,
 ): Promise<number> {
   if (ask.sessionIds.length === 0) return 0
@@ -228,7 +226,7 @@ export async function revokeSessions(
   const ended = rows.map(({ sessionId }) => sessionId)
   await tx.query(denyStatement, [uuidArray(ended), now, printTime(ask.until)])
   const grants = ended.map((sessionId) => grantOf({ userId: ask.userId, sessionId }))
-  const browsers = ask.browsersToo ? rows.flatMap(({ browserId }) => browserId ?? []) : []
+  const browsers = rows.flatMap(({ browserId }) => browserId ?? [])
   await tx.query(endGrantsStatement, [textArray(grants), textArray(browsers)])
   return rows.length
 }

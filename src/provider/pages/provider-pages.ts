@@ -21,7 +21,7 @@ ${app === null ? stayLink : leaveButton(app)}
   signedOut: (app) =>
     app === null
       ? message('Signed out', 'You are signed out of this browser.')
-      : message('You have left', `${app} has ended. You are still signed in to other apps.`),
+      : message('You have left', `You are signed out of ${app}. Your other apps go on.`),
   deviceCode: (form, problem) =>
     print({
       title: 'Connect a device',

@@ -25,6 +25,11 @@ export type Browser = Readonly<{
   close: () => Promise<void>
 }>
 
+function patient(page: Page): Page {
+  page.setDefaultTimeout(PATIENCE_MS)
+  return page
+}
+
 /** Chromium, with a profile of its own that is gone after. Use `localhost`, not 127.0.0.1. */
 export async function openBrowser(program: string): Promise<Browser> {
   const userDataDir = await mkdtemp(join(tmpdir(), 'farthing-browser-'))
@@ -35,10 +40,6 @@ export async function openBrowser(program: string): Promise<Browser> {
     userDataDir,
     timeout: START_WITHIN_MS,
   })
-  const patient = (page: Page): Page => {
-    page.setDefaultTimeout(PATIENCE_MS)
-    return page
-  }
   return {
     person: async () => patient(await (await browser.createBrowserContext()).newPage()),
     tab: async (page) => patient(await page.browserContext().newPage()),

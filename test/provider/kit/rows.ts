@@ -4,6 +4,7 @@ import { parseId } from '../../../src/ids/ids.ts'
 export type SessionRow = Readonly<{
   session_id: string
   client_id: string
+  device: string | null
   ended: boolean
   expires_at: bigint
 }>
@@ -11,7 +12,7 @@ export type SessionRow = Readonly<{
 /** What the database knows of somebody's sessions, the oldest first. */
 export async function sessionsOf({ world }: House, user: string): Promise<readonly SessionRow[]> {
   const { rows } = await world.pool.query<SessionRow>(
-    `select session_id, client_id, revoked_at is not null as ended, expires_at
+    `select session_id, client_id, device, revoked_at is not null as ended, expires_at
      from session where user_id = $1 order by created_at, session_id`,
     [parseId('user', user)],
   )
