@@ -187,6 +187,16 @@ test('a sign-up cut off behind its enabling is whole with the first sign-in', op
   assert.equal(await place.directory.verify(userId, phrase), 'disabled')
 })
 
+test('so is one whose password had to be changed before the first sign-in', options, async () => {
+  const userId = newId('user')
+  await enrolledOnly(userId)
+  await set(userId, { pwdLastSet: '0' })
+  assert.equal(await place.directory.verify(userId, phrase), 'expired')
+  await set(userId, { userAccountControl: DISABLED })
+  assert.equal(await place.directory.verify(userId, phrase), 'disabled')
+  assert.equal((await place.directory.standing(userId)).open, false)
+})
+
 test('the rules of the domain come on top of ours', options, async () => {
   const userId = await signedUp(place)
   const password = 'ten lamps!' // The domain asks for 14 characters.
