@@ -152,7 +152,10 @@ export function buildDoors(house: House): Doors {
   const tokenKeys: VerifyingKeys = readVerifyingKeys(keys.tokenKeys)
   const log = createLog(config.environment)
   const telemetry = createTelemetry({ log, poolCounts: pool.counts })
-  const health = createHealth({ database: async () => await pool.query('select 1') })
+  const health = createHealth({
+    database: async () => await pool.query('select 1'),
+    revocations: async () => await Promise.resolve(denyList.check()),
+  })
   const app = createServer({
     version: readVersion(),
     log,
@@ -198,12 +201,11 @@ function openDenyList(url: string, clock: Clock): DenyList {
     statementTimeoutMs: DENY_LIST_TIMEOUT_MS,
     applicationName: 'farthing deny list',
   })
-  const { start, stop, denies } = createDenyList({ db, clock })
+  const list = createDenyList({ db, clock })
   return {
-    start,
-    denies,
+    ...list,
     stop: async () => {
-      await stop()
+      await list.stop()
       await db.end()
     },
   }
