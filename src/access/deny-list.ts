@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts'
 import { after, SECOND } from '../time.ts'
 import type { Clock, Micros } from '../time.ts'
 import type { Actor } from './actor.ts'
-import { BEFORE_ALL, placeAt, readRevocations } from './store.ts'
+import { placeAt, readRevocations } from './store.ts'
 import type { Place, Revocation } from './store.ts'
 
 /** Publishes `{ message }` when what tokens are checked against cannot be read. */
@@ -34,6 +34,8 @@ export type DenyList = Readonly<{
    * that fails alone, or a process that was paused, must not pay out on stolen tokens.
    */
   denies: (actor: Actor) => boolean
+  /** For the health of this process. @throws AppError as `denies` does. */
+  check: () => void
 }>
 
 export type DenyListParts = Readonly<{
@@ -58,7 +60,7 @@ export function createDenyList(parts: DenyListParts): DenyList {
 
   async function look(): Promise<void> {
     const startedAt = performance.now()
-    let behind: Place = readTo === null ? BEFORE_ALL : placeAt(after(readTo, -OVERLAP))
+    let behind: Place | null = readTo === null ? null : placeAt(after(readTo, -OVERLAP))
     for (;;) {
       const ask = { behind, now: clock.now(), limit: ROWS_PER_LOOK }
       const { readAt, revocations } = await readRevocations(db, ask)
@@ -92,7 +94,13 @@ export function createDenyList(parts: DenyListParts): DenyList {
     timer.unref()
   }
 
+  function check(): void {
+    if (performance.now() <= freshUntil) return
+    throw new AppError('database_unavailable', { why: 'nobody knows which tokens were ended' })
+  }
+
   return {
+    check,
     start: async () => {
       await look()
       goOn()
@@ -103,9 +111,7 @@ export function createDenyList(parts: DenyListParts): DenyList {
       await looking
     },
     denies: (actor) => {
-      if (performance.now() > freshUntil) {
-        throw new AppError('database_unavailable', { why: 'nobody knows which tokens were ended' })
-      }
+      check()
       if (actor.kind === 'service' || ended.size === 0) return false
       // A session that was ended is over, for tokens too that were being made meanwhile.
       if (actor.sessionId !== null && ended.has(actor.sessionId)) return true

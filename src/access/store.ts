@@ -14,10 +14,10 @@ export type Revocation = Readonly<{
 /** A place in the order in which revocations are read. */
 export type Place = Readonly<{ at: string; id: string }>
 
-export const BEFORE_ALL: Place = { at: '-infinity', id: '00000000-0000-0000-0000-000000000000' }
+const BEFORE_ALL = '00000000-0000-0000-0000-000000000000'
 
 export function placeAt(at: Micros): Place {
-  return { ...BEFORE_ALL, at: printTime(at) }
+  return { at: printTime(at), id: BEFORE_ALL }
 }
 
 const readStatement = {
@@ -27,7 +27,9 @@ const readStatement = {
          from (select clock_timestamp() as at) now
          left join lateral (
            select * from revocation
-           where (revoked_at, revocation_id) > ($1::timestamptz, $2::uuid) and expires_at > $3
+           where (revoked_at, revocation_id)
+               > (coalesce($1::timestamptz, now.at - interval '1 day'), $2::uuid)
+             and expires_at > $3
            order by revoked_at, revocation_id
            limit $4
          ) r on true`,
@@ -35,12 +37,16 @@ const readStatement = {
 
 type Row = Readonly<{ readAt: Micros }> & (Revocation | Readonly<{ id: null }>)
 
-/** Those behind a place that have not expired, oldest first, and the database's time. */
+/**
+ * Those behind a place that have not expired, oldest first, and the database's time. Null stands
+ * for a day ago: no token that was issued before is still one.
+ */
 export async function readRevocations(
   db: Queryable,
-  ask: Readonly<{ behind: Place; now: Micros; limit: number }>,
+  ask: Readonly<{ behind: Place | null; now: Micros; limit: number }>,
 ): Promise<Readonly<{ readAt: Micros; revocations: readonly Revocation[] }>> {
-  const values = [ask.behind.at, ask.behind.id, printTime(ask.now), ask.limit]
+  const { at, id } = ask.behind ?? { at: null, id: BEFORE_ALL }
+  const values = [at, id, printTime(ask.now), ask.limit]
   const { rows } = await db.query<Row>(readStatement, values)
   const [first] = rows
   if (!first) throw new Error('the database did not tell its time')

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import { decodeJwt, errors, jwtVerify } from 'jose'
 import { AppError } from '../errors.ts'
 import type { UserId } from '../ids/ids.ts'
-import { after, SECOND, toDate } from '../time.ts'
+import { after, DAY, SECOND, toDate } from '../time.ts'
 import type { Clock, Micros } from '../time.ts'
 import type { Actor } from './actor.ts'
 import { AHEAD_MAX } from './claims.ts'
@@ -17,6 +17,8 @@ const compact = /^[\w-]+\.[\w-]+\.[\w-]+$/
 const CACHED_MAX = 20_000
 const CACHED_CHARACTERS_MAX = 40_000_000
 const CACHED_FOR = 60n * SECOND
+/** What was revoked longer ago need not be known: see `readRevocations`. */
+const LIVES_MAX = DAY
 export type VerifierParts = Readonly<{
   issuers: readonly Issuer[]
   /** What was ended before its time. */
@@ -88,7 +90,7 @@ async function check(
     })
     // A token that is bound to its holder's key is worth nothing without that proof.
     const bearer = 'cnf' in payload ? null : issuer.read(payload)
-    if (!bearer || bearer.issuedAt > after(now, AHEAD_MAX)) throw new AppError('token_invalid')
+    if (!bearer || !isInTime(bearer, now)) throw new AppError('token_invalid')
     return bearer
   } catch (error) {
     // Claims are read only once the signature holds: `expired` tells nothing to a forger.
@@ -96,6 +98,10 @@ async function check(
     if (error instanceof errors.JOSEError) throw new AppError('token_invalid')
     throw error
   }
+}
+
+function isInTime({ issuedAt, expiresAt }: Bearer, now: Micros): boolean {
+  return issuedAt <= after(now, AHEAD_MAX) && expiresAt <= after(issuedAt, LIVES_MAX)
 }
 
 /** What a token says of its issuer is believed for one thing: to choose the row it must pass. */

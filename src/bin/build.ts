@@ -154,7 +154,8 @@ export function buildDoors(house: House): Doors {
   const tokenKeys: VerifyingKeys = readVerifyingKeys(keys.tokenKeys)
   const log = createLog(config.environment)
   const telemetry = createTelemetry({ log, poolCounts: pool.counts })
-  const health = databaseHealth(pool)
+  const revocations = async () => await Promise.resolve(denyList.check())
+  const health = databaseHealth(pool, { revocations })
   const app = createServer({
     version: readVersion(),
     log,
@@ -184,8 +185,11 @@ export function buildDoors(house: House): Doors {
 }
 
 /** Whether the database answers, as balancers and operators are told. */
-export function databaseHealth(pool: Pool): ReturnType<typeof createHealth> {
-  return createHealth({ database: async () => await pool.query('select 1') })
+export function databaseHealth(
+  pool: Pool,
+  more: Parameters<typeof createHealth>[0],
+): ReturnType<typeof createHealth> {
+  return createHealth({ database: async () => await pool.query('select 1'), ...more })
 }
 
 function issuersOf(config: Config, keys: VerifyingKeys, clock: Clock): readonly Issuer[] {
@@ -205,12 +209,11 @@ function openDenyList(url: string, clock: Clock): DenyList {
     statementTimeoutMs: DENY_LIST_TIMEOUT_MS,
     applicationName: 'farthing deny list',
   })
-  const { start, stop, denies } = createDenyList({ db, clock })
+  const list = createDenyList({ db, clock })
   return {
-    start,
-    denies,
+    ...list,
     stop: async () => {
-      await stop()
+      await list.stop()
       await db.end()
     },
   }

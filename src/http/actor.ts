@@ -147,14 +147,21 @@ async function identify(
   }
 }
 
-/** Whose things are asked for: the caller's own, or others'. @throws AppError `user_unknown` */
+/**
+ * Whose things are asked for: the caller's own, or others'.
+ *
+ * @throws AppError `user_unknown`; `action_forbidden` for a service, which has nothing of its own.
+ */
 function whose(
   actor: Actor | null,
   owner: Access['owner'],
   request: FastifyRequest,
 ): 'own' | 'others' {
-  if (owner === undefined) return actor?.kind === 'service' ? 'others' : 'own'
   if (!actor) return 'others'
+  if (owner === undefined) {
+    if (actor.kind === 'service') throw new AppError('action_forbidden')
+    return 'own'
+  }
   const text = (request.params as Readonly<Record<string, string>>)[owner]
   const id = parseId('user', text ?? '')
   if (!id) throw new AppError('user_unknown')

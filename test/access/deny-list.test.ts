@@ -84,6 +84,7 @@ test('a session that was ended is over for its tokens of all times, and for no o
   assert.equal(list.denies(young), true)
   assert.equal(list.denies({ ...old, sessionId: newId('sess') }), false)
   assert.equal(list.denies({ ...old, sessionId: null }), false)
+  list.check()
 })
 
 test('a user’s tokens end up to the very second, for a token knows no more', async (t) => {
@@ -189,4 +190,5 @@ test('without a database there is no start', async () => {
   })
   await assert.rejects(list.start(), refusal)
   assert.throws(() => list.denies(holder()), AppError)
+  assert.throws(list.check, AppError)
 })

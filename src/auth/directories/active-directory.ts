@@ -86,15 +86,15 @@ export function createActiveDirectory(parts: ActiveDirectoryParts): ActiveDirect
     const { row, account } = await find(userId)
     if (!userId || !row || !account) return await showAsNobody(password)
     const shown = await bind(account, password)
-    if (row.readyAt !== null || (shown.verdict !== 'disabled' && shown.verdict !== 'right')) {
-      return shown
-    }
+    const { verdict } = shown
+    if (row.readyAt !== null || verdict === 'wrong' || verdict === 'locked') return shown
     // The sign-up was cut off. The right password proves that it was theirs, and makes it whole.
-    if (shown.verdict === 'disabled') {
+    if (verdict === 'right') shown.own.close()
+    if (verdict === 'disabled') {
       await domain.ask(async (c) => await accounts.enableAccount(c, account))
     }
     await store.markReady(db, userId, clock.now())
-    return shown.verdict === 'disabled' ? await bind(account, password) : shown
+    return await bind(account, password)
   }
 
   async function bind(account: Account, password: string): Promise<Shown> {

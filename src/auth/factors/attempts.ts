@@ -1,21 +1,17 @@
-import { hash } from 'node:crypto'
 import type { Queryable } from '../../db/query.ts'
-import { AppError } from '../../errors.ts'
 import type { UserId } from '../../ids/ids.ts'
-import { after, DAY, MINUTE, SECOND } from '../../time.ts'
+import { DAY, MINUTE } from '../../time.ts'
 import type { Clock } from '../../time.ts'
-import { countAttempt, giveAttemptBack } from './store.ts'
+import { createMeter } from '../guard/meter.ts'
 
 /**
  * Wrong codes of one user, from wherever they come. Three codes of an app are right at any moment,
  * so the budget of a day leaves a guesser who knows the password one chance in 11,000.
  */
 const budgets = [
-  { name: 'quarter', wrong: 10, window: 15n * MINUTE },
-  { name: 'day', wrong: 30, window: DAY },
+  { kind: 'codes', budget: { most: 10, window: 15n * MINUTE } },
+  { kind: 'codes-of-a-day', budget: { most: 30, window: DAY } },
 ] as const
-
-const NAME_BYTES = 16
 
 /**
  * Runs an attempt that answers `null` when the code was wrong. No stranger can use a budget up:
@@ -27,26 +23,18 @@ export type Attempts = <T>(userId: UserId, attempt: () => Promise<T | null>) => 
 
 /** Counts in the table `meter`, so that all servers count together. */
 export function createAttempts(db: Queryable, clock: Clock): Attempts {
+  const meter = createMeter(db, clock)
   return async (userId, attempt) => {
-    const now = clock.now()
-    // Counted before the attempt, so that many at once cannot all slip under the budget.
-    for (const { name, wrong: limit, window } of budgets) {
-      const ask = { name: nameOf(name, userId), now, expiresAt: after(now, window), limit }
-      const { count, expiresAt } = await countAttempt(db, ask)
-      if (count > limit) throw rateLimited(expiresAt - now)
+    const shares = budgets.map((budget) => ({ ...budget, whose: [userId] }))
+    const counted = await meter(shares, null)
+    let wrong = false
+    try {
+      const found = await attempt()
+      wrong = found === null
+      return found
+    } finally {
+      // A right one is no guess. It forgives none either: the owner's would be a guesser's too.
+      if (!wrong) await counted.giveBack()
     }
-    const found = await attempt()
-    if (found === null) return null
-    // A right one is no guess. It forgives none either: the owner's would be a guesser's too.
-    for (const { name } of budgets) await giveAttemptBack(db, nameOf(name, userId))
-    return found
   }
-}
-
-function nameOf(budget: string, userId: UserId): Buffer {
-  return hash('sha256', `second-factor:${budget}:${userId}`, 'buffer').subarray(0, NAME_BYTES)
-}
-
-function rateLimited(wait: bigint): AppError {
-  return new AppError('rate_limited', { retryAfterSeconds: Number((wait + SECOND - 1n) / SECOND) })
 }

@@ -181,42 +181,6 @@ export async function deleteIdleCodes(tx: Queryable, userId: UserId): Promise<vo
   await tx.query(deleteIdleCodesStatement, [userId])
 }
 
-const countStatement = {
-  name: 'auth_count_attempt',
-  // A window that ends later than a new one would was begun before the clock was set back.
-  text: `insert into meter as m (name, count, expires_at) values ($1, 1, $3)
-         on conflict (name) do update
-         set count = case when m.expires_at > $2 and m.expires_at <= $3
-                          then least(m.count + 1, $4::int + 1) else 1 end,
-             expires_at = case when m.expires_at > $2 and m.expires_at <= $3
-                               then m.expires_at else $3 end
-         returning count, expires_at as "expiresAt"`,
-}
-
-/** How many there were in the window that now runs, this one counted, and when it ends. */
-export type Counted = Readonly<{ count: number; expiresAt: Micros }>
-
-/** Counts an attempt; one beyond the limit stays the same number, however many come. */
-export async function countAttempt(
-  db: Queryable,
-  ask: Readonly<{ name: Buffer; now: Micros; expiresAt: Micros; limit: number }>,
-): Promise<Counted> {
-  const times = [printTime(ask.now), printTime(ask.expiresAt)]
-  const { rows } = await db.query<Counted>(countStatement, [ask.name, ...times, ask.limit])
-  const [row] = rows
-  if (!row) throw new Error('the insert returned no row')
-  return row
-}
-
-const giveBackStatement = {
-  name: 'auth_give_attempt_back',
-  text: 'update meter set count = count - 1 where name = $1 and count > 0',
-}
-
-export async function giveAttemptBack(db: Queryable, name: Buffer): Promise<void> {
-  await db.query(giveBackStatement, [name])
-}
-
 /** A sealed secret, and whose: a user has two at most. */
 export type SealedSecret = Readonly<{ userId: UserId; confirmed: boolean; sealed: Sealed }>
 /** Where a batch goes on. */

@@ -54,7 +54,7 @@ export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: stri
     sessions: rooms.sessions,
     pages: providerPages,
   })
-  const health = databaseHealth(pool)
+  const health = databaseHealth(pool, {})
   const app = createAuthServer({
     ...rooms,
     provider,

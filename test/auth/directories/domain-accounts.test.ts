@@ -77,21 +77,21 @@ test('a password that must be changed is expired for who knows it', options, asy
 
 test('a password that has become too old is expired for who knows it', options, async () => {
   const userId = await signedUp(place)
-  const { baseDn, backdatePassword } = place.domain
-  await place.admin.replace(baseDn, { maxPwdAge: String(-42n * 864_000_000_000n) })
+  const { domainDn, backdatePassword } = place.domain
+  await place.admin.replace(domainDn, { maxPwdAge: String(-42n * 864_000_000_000n) })
   await backdatePassword((await place.accountOf(userId)).dn, 100n)
   assert.equal(await place.directory.verify(userId, phrase), 'expired')
   assert.equal(await place.directory.verify(userId, other), 'wrong')
   assert.equal(await change(userId, phrase, other), 'changed')
   assert.equal(await place.directory.verify(userId, other), 'right')
-  await place.admin.replace(baseDn, { maxPwdAge: '0' })
+  await place.admin.replace(domainDn, { maxPwdAge: '0' })
 })
 
 test(
   'the password before opens nothing, also where the domain keeps a history',
   options,
   async () => {
-    await place.admin.replace(place.domain.baseDn, { pwdHistoryLength: '24' })
+    await place.admin.replace(place.domain.domainDn, { pwdHistoryLength: '24' })
     const userId = await signedUp(place)
     assert.equal(await change(userId, phrase, other), 'changed')
     assert.equal(await place.directory.verify(userId, phrase), 'wrong')
@@ -101,7 +101,7 @@ test(
     assert.equal(await place.directory.verify(userId, other), 'wrong')
     assert.equal(await place.directory.verify(userId, third), 'right')
     await refusedAs('password_refused', change(userId, third, phrase))
-    await place.admin.replace(place.domain.baseDn, { pwdHistoryLength: '0' })
+    await place.admin.replace(place.domain.domainDn, { pwdHistoryLength: '0' })
   },
 )
 
@@ -187,6 +187,16 @@ test('a sign-up cut off behind its enabling is whole with the first sign-in', op
   assert.equal(await place.directory.verify(userId, phrase), 'disabled')
 })
 
+test('so is one whose password had to be changed before the first sign-in', options, async () => {
+  const userId = newId('user')
+  await enrolledOnly(userId)
+  await set(userId, { pwdLastSet: '0' })
+  assert.equal(await place.directory.verify(userId, phrase), 'expired')
+  await set(userId, { userAccountControl: DISABLED })
+  assert.equal(await place.directory.verify(userId, phrase), 'disabled')
+  assert.equal((await place.directory.standing(userId)).open, false)
+})
+
 test('the rules of the domain come on top of ours', options, async () => {
   const userId = await signedUp(place)
   const password = 'ten lamps!' // The domain asks for 14 characters.
@@ -212,7 +222,7 @@ test(
   async () => {
     const [ann, ben] = [await signedUp(place), await signedUp(place)]
     await set(ben, { userAccountControl: DISABLED })
-    const astray = place.open({ supportGroupDn: `CN=Nobody,${place.domain.baseDn}` })
+    const astray = place.open({ supportGroupDn: `CN=Nobody,${place.domain.domainDn}` })
     await refusedAs('directory_unavailable', astray.standing(ann))
     assert.deepEqual(await astray.standing(ben), { open: false, roles: [] })
     assert.equal(await astray.verify(ann, phrase), 'right')

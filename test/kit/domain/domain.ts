@@ -8,33 +8,35 @@ import { connect } from '../../../src/auth/directories/ldap/connection.ts'
 import type { Connection } from '../../../src/auth/directories/ldap/connection.ts'
 import { createController, freeAddress, watchOver } from './controller.ts'
 import { backdate, provision } from './provision.ts'
-import { BASE, domainGroups, seed } from './seed.ts'
+import { DOMAIN_DN, domainGroups, seed } from './seed.ts'
+import type { Seeded } from './seed.ts'
 
 const REALM = 'pay.example.test'
 
 /** A domain of Active Directory, by Samba, with one controller on a loopback address of its own. */
-export type TestDomain = Readonly<{
-  config: ActiveDirectoryConfig
-  /** The certificate that signed the controller's. */
-  ca: string
-  baseDn: string
-  /** The same, for the account that may do everything. */
-  asAdministrator: ActiveDirectoryConfig
-  /** A connection that may do everything. */
-  administrator: () => Promise<Connection>
-  /** How many binds the controller has looked at so far. */
-  binds: () => Promise<number>
-  /** Makes a password as old as that, which LDAP does not allow. */
-  backdatePassword: (dn: string, days: bigint) => Promise<void>
-  start: () => Promise<void>
-  /** Ends it as an operator would; `kill` does without a word, and `pause` leaves it deaf. */
-  stop: () => Promise<void>
-  kill: () => Promise<void>
-  pause: () => void
-  resume: () => void
-  /** Ends it, and leaves nothing behind. */
-  remove: () => Promise<void>
-}>
+export type TestDomain = Seeded &
+  Readonly<{
+    config: ActiveDirectoryConfig
+    /** The certificate that signed the controller's. */
+    ca: string
+    domainDn: string
+    /** The same, for the account that may do everything. */
+    asAdministrator: ActiveDirectoryConfig
+    /** A connection that may do everything. */
+    administrator: () => Promise<Connection>
+    /** How many binds the controller has looked at so far. */
+    binds: () => Promise<number>
+    /** Makes a password as old as that, which LDAP does not allow. */
+    backdatePassword: (dn: string, days: bigint) => Promise<void>
+    start: () => Promise<void>
+    /** Ends it as an operator would; `kill` does without a word, and `pause` leaves it deaf. */
+    stop: () => Promise<void>
+    kill: () => Promise<void>
+    pause: () => void
+    resume: () => void
+    /** Ends it, and leaves nothing behind. */
+    remove: () => Promise<void>
+  }>
 
 /** Raises a domain in some six seconds. It ends with this process, however that ends. */
 export async function startDomain(): Promise<TestDomain> {
@@ -55,16 +57,17 @@ export async function startDomain(): Promise<TestDomain> {
   }
   const administrator = async () => await connectAs(asAdministrator, ca)
   const admin = await administrator()
-  await seed({ dir, admin, realm: REALM, password: passwords.service })
+  const seeded = await seed({ dir, admin, realm: REALM, password: passwords.service })
   admin.close()
   return {
     config,
     ca,
-    baseDn: BASE,
+    domainDn: DOMAIN_DN,
     asAdministrator,
     administrator,
     binds: async () => await bindsIn(dir),
     backdatePassword: async (dn, days) => await backdate(dir, dn, days),
+    ...seeded,
     ...controller,
     remove: async () => {
       await controller.kill()
@@ -79,7 +82,7 @@ function configOf(dir: string, address: string, bindPassword: string): ActiveDir
     urls: [`ldaps://${address}`],
     caFile: join(dir, 'ca.pem'),
     realm: REALM,
-    customersDn: `OU=Customers,${BASE}`,
+    customersDn: `OU=Customers,${DOMAIN_DN}`,
     bindName: `svc-auth@${REALM}`,
     bindPassword,
     supportGroupDn: domainGroups.support,

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Connection } from '../../../src/auth/directories/ldap/connection.ts'
 import { tool } from './provision.ts'
 
-export const BASE = 'DC=pay,DC=example,DC=test'
+export const DOMAIN_DN = 'DC=pay,DC=example,DC=test'
 /** 15 minutes in intervals of 100 ns; a span is negative. */
 const QUARTER = String(-15n * 60n * 10_000_000n)
 
@@ -11,21 +11,24 @@ const QUARTER = String(-15n * 60n * 10_000_000n)
 const USER_CLASS = 'bf967aba-0de6-11d0-a285-00aa003049e2'
 const RESET_RIGHT = '00299570-246d-11d0-a768-00aa006e0529'
 
+/** `allowDeleting` gives the service account the one right that it does not need. */
+export type Seeded = Readonly<{ allowDeleting: () => Promise<void> }>
+
 type Seed = Readonly<{ dir: string; admin: Connection; realm: string; password: string }>
 
 /** The groups of the settings, and one that is in the group of supporters. */
 export const domainGroups = {
-  support: `CN=Support,OU=PayGroups,${BASE}`,
-  operator: `CN=Operators,OU=PayGroups,${BASE}`,
-  nightShift: `CN=Night shift,OU=PayGroups,${BASE}`,
+  support: `CN=Support,OU=PayGroups,${DOMAIN_DN}`,
+  operator: `CN=Operators,OU=PayGroups,${DOMAIN_DN}`,
+  nightShift: `CN=Night shift,OU=PayGroups,${DOMAIN_DN}`,
 } as const
 
 /** What docs/auth.md tells operators to prepare, by a connection that may do everything. */
-export async function seed(parts: Seed): Promise<void> {
+export async function seed(parts: Seed): Promise<Seeded> {
   const { dir, admin } = parts
   await setPolicy(admin)
   for (const ou of ['Customers', 'PayGroups', 'ServiceAccounts']) {
-    await admin.add(`OU=${ou},${BASE}`, { objectClass: ['top', 'organizationalUnit'] })
+    await admin.add(`OU=${ou},${DOMAIN_DN}`, { objectClass: ['top', 'organizationalUnit'] })
   }
   for (const dn of Object.values(domainGroups)) {
     const sAMAccountName = dn.slice('CN='.length, dn.indexOf(','))
@@ -33,17 +36,22 @@ export async function seed(parts: Seed): Promise<void> {
   }
   await admin.replace(domainGroups.support, { member: domainGroups.nightShift })
   const sid = await addServiceAccount(parts)
-  const rights = [
+  await allow(dir, [
     `(OA;;CC;${USER_CLASS};;${sid})`,
     `(OA;CIIO;RPWP;;${USER_CLASS};${sid})`,
     `(OA;CIIO;CR;${RESET_RIGHT};${USER_CLASS};${sid})`,
-  ]
-  const where = [`--objectdn=OU=Customers,${BASE}`, '-s', join(dir, 'run.conf')]
+  ])
+  return { allowDeleting: async () => await allow(dir, [`(OA;;DC;${USER_CLASS};;${sid})`]) }
+}
+
+/** Gives rights on the customers' unit. */
+async function allow(dir: string, rights: readonly string[]): Promise<void> {
+  const where = [`--objectdn=OU=Customers,${DOMAIN_DN}`, '-s', join(dir, 'run.conf')]
   await tool(['dsacl', 'set', '--action=allow', ...where, `--sddl=${rights.join('')}`])
 }
 
 async function setPolicy(admin: Connection): Promise<void> {
-  await admin.replace(BASE, {
+  await admin.replace(DOMAIN_DN, {
     minPwdLength: '14',
     pwdProperties: '0',
     pwdHistoryLength: '0',
@@ -57,7 +65,7 @@ async function setPolicy(admin: Connection): Promise<void> {
 
 /** Gives its SID. */
 async function addServiceAccount({ admin, realm, password }: Seed): Promise<string> {
-  const dn = `CN=svc-auth,OU=ServiceAccounts,${BASE}`
+  const dn = `CN=svc-auth,OU=ServiceAccounts,${DOMAIN_DN}`
   await admin.add(dn, {
     objectClass: ['top', 'person', 'organizationalPerson', 'user'],
     sAMAccountName: 'svc-auth',

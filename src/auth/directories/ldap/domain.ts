@@ -16,7 +16,8 @@ export type Domain = Readonly<{
    * Asks as the service account, on a connection that is kept. The work is done again from its
    * beginning when a kept connection turns out to be dead.
    *
-   * @throws AppError `directory_unavailable` when no controller answers, or none takes our password.
+   * @throws AppError `directory_unavailable` when no controller answers, or our password is
+   * refused.
    */
   ask: <T>(work: (connection: Connection) => Promise<T>) => Promise<T>
   /**
