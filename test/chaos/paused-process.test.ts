@@ -12,6 +12,7 @@ import type { Heard } from './kit/books.ts'
 import { fund, signUp, tryMove } from './kit/caller.ts'
 import type { Caller } from './kit/caller.ts'
 import { insist } from './kit/insist.ts'
+import { ownPort } from '../kit/port.ts'
 import { until } from '../kit/until.ts'
 import { calm, startProxy } from './kit/proxy.ts'
 import type { Proxy } from './kit/proxy.ts'
@@ -40,10 +41,12 @@ before(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'farthing-chaos-'))
   database = await freshDatabase()
   proxy = await startProxy(database.url)
-  // One service in two processes: the same keys, and tokens that both take.
-  const shared = { DATA_DIR: dataDir, PUBLIC_URL: 'http://localhost:8080' }
-  sleeper = await createFarthing({ ...shared, DATABASE_URL: proxy.url })
-  other = await createFarthing({ ...shared, DATABASE_URL: database.url })
+  // One service in two processes: the same keys, one issuer, and tokens that both take.
+  const [authPort, spare] = [String(await ownPort()), String(await ownPort())]
+  const AUTH_URL = `http://localhost:${authPort}`
+  const shared = { DATA_DIR: dataDir, PUBLIC_URL: 'http://localhost:8080', AUTH_URL }
+  sleeper = await createFarthing({ ...shared, DATABASE_URL: proxy.url, AUTH_PORT: spare })
+  other = await createFarthing({ ...shared, DATABASE_URL: database.url, AUTH_PORT: authPort })
   sleeper.start()
   await sleeper.ready()
   other.start()

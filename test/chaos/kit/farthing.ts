@@ -52,7 +52,13 @@ export async function createFarthing(
 ): Promise<Farthing> {
   const port = await ownPort()
   const api = `http://127.0.0.1:${port}`
-  const environment = { ...settings, ...own, PORT: String(port), OPS_PORT: '0', AUTH_PORT: '0' }
+  const environment = {
+    AUTH_PORT: '0',
+    ...settings,
+    ...own,
+    PORT: String(port),
+    OPS_PORT: '0',
+  }
   let child: ChildProcess | null = null
   let output = ''
   let endings = 0
