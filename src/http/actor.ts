@@ -8,7 +8,7 @@ import { parseId } from '../ids/ids.ts'
 import type { SessionId, UserId } from '../ids/ids.ts'
 import { networkOf } from '../network.ts'
 import type { Clock } from '../time.ts'
-import type { QuotaName, Quotas } from './quotas.ts'
+import type { QuotaName, Quotas } from '../quotas.ts'
 
 /** What a route says of itself; `server.ts` refuses to start with one that names no action. */
 export type Access = Readonly<{

@@ -7,6 +7,8 @@ import type { AuthLayer } from '../access/auth-layer.ts'
 import type { RecoveryParts } from '../auth/recovery/parts.ts'
 import { AppError } from '../errors.ts'
 import { bug, problems } from '../problems.ts'
+import type { Quotas } from '../quotas.ts'
+import { turnedAway } from './door.ts'
 import { endOnSignOut } from './openid/sign-out.ts'
 import { pagePolicy } from './pages/layout.ts'
 import { message } from './pages/provider-pages.ts'
@@ -56,6 +58,8 @@ export type AuthServerParts = InteractionParts &
     backSecret: string
     recovery: RecoveryParts
     readiness: () => Promise<Readonly<{ ready: boolean }>>
+    /** Requests per network; null in load tests. */
+    quotas: Quotas | null
   }>
 
 /**
@@ -66,6 +70,7 @@ export function createAuthServer(parts: AuthServerParts): FastifyInstance {
   const { appOrigins } = parts
   const pages = pagePolicy(appOrigins, [])
   // An app asks in a hidden frame whether its customer is still signed in.
+  const behindProxy = parts.issuer.startsWith('https:')
   const between = pagePolicy(appOrigins, ["'self'", ...appOrigins])
   parts.provider.use(endOnSignOut(parts))
   // The library answers whatever goes wrong inside it, and tells nobody else.
@@ -77,7 +82,7 @@ export function createAuthServer(parts: AuthServerParts): FastifyInstance {
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_MAX_BYTES,
     // As the provider: behind a proxy that ends TLS, the address that it has added itself.
-    trustProxy: (_address, hop) => hop === 0 && parts.issuer.startsWith('https:'),
+    trustProxy: (_address, hop) => hop === 0 && behindProxy,
     // The stock options would turn null into an empty text.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     requestTimeout: REQUEST_ARRIVES_MS,
@@ -90,12 +95,14 @@ export function createAuthServer(parts: AuthServerParts): FastifyInstance {
         const [, first = ''] = (request.url ?? '').split(/[/?]/)
         const own = ours.has(first)
         secure(response, own ? pages : between)
+        if (turnedAway(parts.quotas, { request, response, first }, behindProxy)) return
         if (own) return handler(request, response)
         if (typedFor(request)) return to(response, '/device')
         return void openid(request, response)
       })
     },
   })
+  const { origin } = new URL(parts.issuer)
   app.server.maxConnections = CONNECTIONS_MAX
   app.addContentTypeParser(
     'application/x-www-form-urlencoded',
@@ -106,7 +113,7 @@ export function createAuthServer(parts: AuthServerParts): FastifyInstance {
     if (request.url.startsWith('/back/')) return
     reply.type('text/html; charset=utf-8')
     const changes = request.method !== 'GET' && request.method !== 'HEAD'
-    if (changes && request.headers.origin !== parts.issuer) throw new AppError('action_forbidden')
+    if (changes && request.headers.origin !== origin) throw new AppError('action_forbidden')
   })
   app.setErrorHandler(answerError)
   app.setNotFoundHandler(() => {

@@ -21,6 +21,7 @@ import { createProvider } from '../../provider/openid/provider.ts'
 import { providerPages } from '../../provider/pages/provider-pages.ts'
 import { createSlips } from '../../provider/slips.ts'
 import { createAuthServer } from '../../provider/server.ts'
+import { createQuotas } from '../../quotas.ts'
 import type { Clock } from '../../time.ts'
 import { readTokenKeys } from '../../token-keys.ts'
 import { databaseHealth } from '../build.ts'
@@ -69,6 +70,7 @@ export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: stri
     slips: createSlips(secretFor(keys, 'slips of the auth layer'), 'lost-factors', clock),
     log: createLog(config.environment),
     readiness: health.readiness,
+    quotas: config.rateLimits ? createQuotas(clock) : null,
   })
   return { app, health, close }
 }

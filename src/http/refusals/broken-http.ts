@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import { AppError } from '../../errors.ts'
 import { networkOf } from '../../network.ts'
-import type { Quotas } from '../quotas.ts'
+import type { Quotas } from '../../quotas.ts'
 import { retryAfterOf, toProblem } from './to-problem.ts'
 
 /** What Node's HTTP parser says of a request that it could not read. */

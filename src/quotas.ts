@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
-import { AppError } from '../errors.ts'
-import type { Clock } from '../time.ts'
-import { MILLISECOND } from '../time.ts'
+import { AppError } from './errors.ts'
+import type { Clock } from './time.ts'
+import { MILLISECOND } from './time.ts'
 
 /** Requests that one caller has in a window. Sign-ups and sign-ins cost a password's hash each. */
 const quotas = {

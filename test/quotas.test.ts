@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createQuotas } from '../../src/http/quotas.ts'
-import { networkOf } from '../../src/network.ts'
-import { SECOND } from '../../src/time.ts'
-import type { Micros } from '../../src/time.ts'
+import { createQuotas } from '../src/quotas.ts'
+import { networkOf } from '../src/network.ts'
+import { SECOND } from '../src/time.ts'
+import type { Micros } from '../src/time.ts'
 
 test('a caller has so many requests in a window, and then has them again', () => {
   let now = 0n as Micros
