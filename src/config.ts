@@ -44,6 +44,8 @@ export type Config = Readonly<{
   /** Null: messages go to the development mailbox. */
   smtpUrl: string | null
   mailFrom: string
+  /** Null: text messages fail, and phone numbers cannot be proven. */
+  sms: Readonly<{ url: string; token: string }> | null
 }>
 
 /**
@@ -98,6 +100,7 @@ export function readConfig(environment: Environment): Config {
     sandboxSettleMs: read.integer('SANDBOX_SETTLE_MS', { from: 0, to: 30 * DAY_MS, unset: 2_000 }),
     smtpUrl: read.url('SMTP_URL', ['smtp:', 'smtps:']),
     mailFrom: read.text('MAIL_FROM') ?? 'Farthing <no-reply@localhost>',
+    sms: readSms(read, problems),
   })
   problems.push(...sharedPorts(config))
   if (production) problems.push(...unfitForProduction(config))
@@ -116,6 +119,13 @@ function readKeySource(read: Reader, problems: string[]): Config['keys'] {
   }
   if (file !== null) return { file: resolve(file) }
   return json === null ? null : { json }
+}
+
+function readSms(read: Reader, problems: string[]): Config['sms'] {
+  const url = read.url('SMS_URL', ['https:'])
+  const token = read.text('SMS_TOKEN')
+  if ((url === null) !== (token === null)) problems.push('SMS_URL and SMS_TOKEN go together')
+  return url !== null && token !== null ? { url, token } : null
 }
 
 /** The defaults are OWASP's first choice for argon2id. */

@@ -15,6 +15,7 @@ import type { Keys } from '../keys.ts'
 import { createLedger } from '../ledger/ledger.ts'
 import type { Deliver } from '../messages/deliver.ts'
 import { mailboxDelivery, readMailbox } from '../messages/mailbox.ts'
+import { noSms, smsGateway } from '../messages/sms.ts'
 import { smtpDelivery } from '../messages/smtp.ts'
 import { auditBooks, printFinding } from '../ops/audit.ts'
 import { createHealth } from '../ops/health.ts'
@@ -117,8 +118,9 @@ export function startJobs({ site, clock, pool, parts }: House): JobRunner {
   return runJobs({ databaseUrl: site.url, handlers, concurrency: site.config.jobConcurrency })
 }
 
-function buildDelivery({ smtpUrl, mailFrom }: Config, pool: Pool, clock: Clock): Deliver {
-  return smtpUrl === null ? mailboxDelivery(pool, clock) : smtpDelivery(smtpUrl, mailFrom)
+function buildDelivery({ smtpUrl, mailFrom, sms }: Config, pool: Pool, clock: Clock): Deliver {
+  if (smtpUrl === null) return mailboxDelivery(pool, clock)
+  return smtpDelivery(smtpUrl, mailFrom, sms ? smsGateway(sms.url, sms.token) : noSms)
 }
 
 /** On a connection of its own: it may read for minutes. */

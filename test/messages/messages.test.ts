@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
 import type { AddressInfo, Server } from 'node:net'
+import { json } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { newId } from '../../src/ids/ids.ts'
 import { mailboxDelivery, readMailbox } from '../../src/messages/mailbox.ts'
+import { noSms, smsGateway } from '../../src/messages/sms.ts'
 import { smtpDelivery } from '../../src/messages/smtp.ts'
 import type { Micros } from '../../src/time.ts'
 import { freshDatabase } from '../kit/database.ts'
@@ -82,7 +85,7 @@ async function smtpServer(answer: string) {
 
 test('e-mail goes out over SMTP, to the one recipient, as plain text', async () => {
   await using server = await smtpServer('250 taken')
-  await smtpDelivery(server.url, 'Farthing <no-reply@example.com>')(mail)
+  await smtpDelivery(server.url, 'Farthing <no-reply@example.com>', noSms)(mail)
   assert(server.heard.includes('MAIL FROM:<no-reply@example.com>'))
   const recipients = server.heard.filter((line) => line.startsWith('RCPT TO:'))
   assert.deepEqual(recipients, ['RCPT TO:<ann@example.com>'])
@@ -93,7 +96,7 @@ test('e-mail goes out over SMTP, to the one recipient, as plain text', async () 
 
 test('a recipient is one address, whatever is written in it', async () => {
   await using server = await smtpServer('250 taken')
-  const deliver = smtpDelivery(server.url, 'no-reply@example.com')
+  const deliver = smtpDelivery(server.url, 'no-reply@example.com', noSms)
   for (const recipient of [
     'a@example.com, b@example.com',
     'a@example.com\r\nRCPT TO:<b@example.com>',
@@ -105,12 +108,56 @@ test('a recipient is one address, whatever is written in it', async () => {
 
 test('a server that refuses or is away makes the job fail, to be tried again', async () => {
   await using server = await smtpServer('451 not now')
-  await assert.rejects(smtpDelivery(server.url, 'no-reply@example.com')(mail))
-  await assert.rejects(smtpDelivery('smtp://127.0.0.1:1', 'no-reply@example.com')(mail))
+  await assert.rejects(smtpDelivery(server.url, 'no-reply@example.com', noSms)(mail))
+  await assert.rejects(smtpDelivery('smtp://127.0.0.1:1', 'no-reply@example.com', noSms)(mail))
 })
 
 test('a text message without a gateway fails and says why', async () => {
-  const deliver = smtpDelivery('smtp://127.0.0.1:1', 'no-reply@example.com')
+  const deliver = smtpDelivery('smtp://127.0.0.1:1', 'no-reply@example.com', noSms)
   const text = { ...mail, channel: 'phone', recipient: '+12025550100' } as const
   await assert.rejects(deliver(text), /No SMS gateway is configured/)
+})
+
+/** An HTTP gateway that gives this answer to all, and notes what it is told. */
+async function gateway(status: number) {
+  const heard: { authorization: string | undefined; body: unknown }[] = []
+  const server = createHttpServer((request, response) => {
+    void json(request).then((body) => {
+      heard.push({ authorization: request.headers.authorization, body })
+      response.writeHead(status).end('what it was told, perhaps')
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return {
+    heard,
+    url: `http://127.0.0.1:${port}/messages`,
+    [Symbol.asyncDispose]: async () => {
+      server.close()
+      server.closeAllConnections()
+      await once(server, 'close')
+    },
+  }
+}
+
+const sms = { ...mail, channel: 'phone', recipient: '+12025550100', body: '012345' } as const
+
+test('a text message goes to the gateway, with the token', async () => {
+  await using there = await gateway(202)
+  const send = smsGateway(there.url, 'a token')
+  await smtpDelivery('smtp://127.0.0.1:1', 'no-reply@example.com', send)(sms)
+  const body = { to: '+12025550100', text: '012345' }
+  assert.deepEqual(there.heard, [{ authorization: 'Bearer a token', body }])
+})
+
+test('a gateway that refuses is asked again later, and its words are not repeated', async () => {
+  await using there = await gateway(500)
+  const sending = smsGateway(there.url, 'a token')(sms.recipient, sms.body)
+  await assert.rejects(sending, (error) => {
+    assert(error instanceof Error)
+    assert.equal(error.message, 'The SMS gateway answered 500')
+    return true
+  })
+  await assert.rejects(noSms(sms.recipient, sms.body), /set SMS_URL/)
 })
