@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:net'
 import type { AddressInfo, Server } from 'node:net'
 import { json } from 'node:stream/consumers'
@@ -121,12 +122,11 @@ test('a text message without a gateway fails and says why', async () => {
 /** An HTTP gateway that gives this answer to all, and notes what it is told. */
 async function gateway(status: number) {
   const heard: { authorization: string | undefined; body: unknown }[] = []
-  const server = createHttpServer((request, response) => {
-    void json(request).then((body) => {
-      heard.push({ authorization: request.headers.authorization, body })
-      response.writeHead(status).end('what it was told, perhaps')
-    })
-  })
+  const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    heard.push({ authorization: request.headers.authorization, body: await json(request) })
+    response.writeHead(status).end('what it was told, perhaps')
+  }
+  const server = createHttpServer((request, response) => void take(request, response))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
