@@ -18,7 +18,7 @@ export async function start(): Promise<number> {
     // After the database is ours: of two starts at once, one makes the keys.
     const keys = await loadKeys(asked)
     await prepareAlone(asked, database.url)
-    const authChild = await startAuth(asked, database.url)
+    const authChild = await startAuth(asked, database.url, toldToStop)
     closers.unshift(authChild.stop)
     const config = withAuthAt(asked, authChild.issuer)
     const house = buildHouse({ config, keys, url: database.url })

@@ -21,8 +21,17 @@ export type AuthChild = Readonly<{ issuer: string; stop: () => Promise<void> }>
  *
  * @throws StartRefused when it does not start; it has said why.
  */
-export async function startAuth(config: Config, databaseUrl: string): Promise<AuthChild> {
+export async function startAuth(
+  config: Config,
+  databaseUrl: string,
+  toldToStop: Promise<void>,
+): Promise<AuthChild> {
   const state = { stopping: false }
+  // Ctrl-C reaches both of us: that it ends then is as it should be.
+  void toldToStop.then(() => {
+    state.stopping = true
+    return null
+  })
   const first = { DATABASE_URL: databaseUrl }
   let child = launch(first)
   const issuer = await issuerOf(child)
