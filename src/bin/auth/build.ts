@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { createArrivals } from '../../auth/arrival.ts'
+import { commonPasswords } from '../../auth/directories/common-passwords.ts'
 import type { Directory } from '../../auth/directory.ts'
 import { createFactors } from '../../auth/factors/factors.ts'
 import { createBudgets, unbudgeted } from '../../auth/guard/budgets.ts'
@@ -39,6 +40,7 @@ export type AuthDoor = Readonly<{
 export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: string): AuthDoor {
   const { config, keys } = site
   const { tokenTtlSeconds, publicUrl: audience } = config
+  commonPasswords()
   const { directory, close } = openDirectory(config, pool, clock)
   const rooms = buildRooms(site, { pool, clock, directory }, issuer)
   const clients = readClients({ ...config.auth, issuer })
