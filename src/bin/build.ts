@@ -161,6 +161,7 @@ export function buildDoors(house: House): Doors {
     log,
     clock,
     rateLimits: config.rateLimits,
+    behindProxy: config.publicUrl.startsWith('https:'),
     payments,
     authLayer,
     verifyToken: createVerifier({
