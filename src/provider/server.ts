@@ -7,6 +7,7 @@ import type { AuthLayer } from '../access/auth-layer.ts'
 import type { RecoveryParts } from '../auth/recovery/parts.ts'
 import { AppError } from '../errors.ts'
 import { bug, problems } from '../problems.ts'
+import { recordReuse } from './openid/reuse.ts'
 import { endOnSignOut } from './openid/sign-out.ts'
 import { pagePolicy } from './pages/layout.ts'
 import { message } from './pages/provider-pages.ts'
@@ -68,6 +69,7 @@ export function createAuthServer(parts: AuthServerParts): FastifyInstance {
   // An app asks in a hidden frame whether its customer is still signed in.
   const between = pagePolicy(appOrigins, ["'self'", ...appOrigins])
   parts.provider.use(endOnSignOut(parts))
+  parts.provider.use(recordReuse(parts))
   // The library answers whatever goes wrong inside it, and tells nobody else.
   parts.provider.on('server_error', (_ctx, error) => parts.log.error({ err: error }, 'a bug'))
   const openid = parts.provider.callback()

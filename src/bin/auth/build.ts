@@ -86,7 +86,7 @@ function buildRooms(
   const record = createRecorder(pool, clock)
   const names = { issuer, audience, ttlSeconds: tokenTtlSeconds }
   const issueToken = createIssuer({ keys: readTokenKeys(keys.tokenKeys), ...names, clock })
-  const sessions = createSessions({ pool, directory, issueToken, tokenTtlSeconds, clock })
+  const sessions = createSessions({ pool, directory, issueToken, tokenTtlSeconds, clock, record })
   const { hostname: rpId, origin } = new URL(issuer)
   const factorSite = { rpId, origin }
   const factors = createFactors({ pool, clock, sealKeys, digestKey, record, site: factorSite })
