@@ -25,6 +25,7 @@ export const eventKinds = [
   'factor_reset',
   'frozen',
   'thawed',
+  'disconnected',
 ] as const
 
 export type EventKind = (typeof eventKinds)[number]
