@@ -154,9 +154,7 @@ test('a contact is proven by the code that was sent to it, and no other', async 
   ] as const) {
     const asked = await visitor.submit(page, {}, `/account/contacts/${channel}/code`)
     assert(asked.html.includes(recipient))
-    const code = (await house.world.until(
-      async () => await house.world.lastCode(recipient),
-    )) as string
+    const code = await house.world.until(async () => await house.world.lastCode(recipient))
     const other = String((Number(code) + 1) % 1_000_000).padStart(6, '0')
     const wrong = await visitor.submit(asked, { code: other }, '/verify')
     assert.match(wrong.html, /role="alert"/)

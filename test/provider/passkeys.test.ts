@@ -23,6 +23,42 @@ const shows = 'form[data-passkey$="/passkey"]'
 /** A page with what keeps its passkeys. */
 type Desk = Readonly<{ page: Page; device: Device }>
 
+async function password(page: Page, { email, password }: Customer): Promise<void> {
+  await type(page, { login: email, password })
+  await send(page, '/password')
+}
+
+async function clickOn(page: Page, form: string): Promise<void> {
+  await page.locator(`${form} button`).click()
+}
+
+async function andGoOn(page: Page, form: string): Promise<void> {
+  await Promise.all([page.waitForNavigation(), clickOn(page, form)])
+}
+
+async function heading(page: Page): Promise<string> {
+  return await page.$eval('h1', ({ textContent }) => textContent ?? '')
+}
+
+async function add(page: Page, name: string): Promise<void> {
+  await page.locator(`${adds} input`).fill(name)
+  await andGoOn(page, adds)
+  assert.match(await page.$eval('[role=status]', (e) => e.textContent ?? ''), /passkey is ready/)
+}
+
+async function refreshed(page: Page): Promise<void> {
+  await page.evaluate(async () => {
+    await (globalThis as unknown as AppWindow).app.refresh()
+  })
+}
+
+/** As an app does that was told to. */
+async function askAgain(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    void (globalThis as unknown as AppWindow).app.manager.signinRedirect({ max_age: 600 })
+  })
+}
+
 suite('passkeys, in Chromium', { skip: missing ?? false }, () => {
   let provider: OpenProvider
   let browser: Browser
@@ -54,29 +90,6 @@ suite('passkeys, in Chromium', { skip: missing ?? false }, () => {
   async function atAccount(page: Page): Promise<Page> {
     await page.goto(`${provider.issuer}/account`)
     return page
-  }
-
-  async function password(page: Page, { email, password }: Customer): Promise<void> {
-    await type(page, { login: email, password })
-    await send(page, '/password')
-  }
-
-  async function clickOn(page: Page, form: string): Promise<void> {
-    await page.locator(`${form} button`).click()
-  }
-
-  async function andGoOn(page: Page, form: string): Promise<void> {
-    await Promise.all([page.waitForNavigation(), clickOn(page, form)])
-  }
-
-  async function heading(page: Page): Promise<string> {
-    return await page.$eval('h1', ({ textContent }) => textContent ?? '')
-  }
-
-  async function add(page: Page, name: string): Promise<void> {
-    await page.locator(`${adds} input`).fill(name)
-    await andGoOn(page, adds)
-    assert.match(await page.$eval('[role=status]', (e) => e.textContent ?? ''), /passkey is ready/)
   }
 
   /** Somebody with a passkey, signed in on the page of the account. */
@@ -232,18 +245,5 @@ suite('passkeys, in Chromium', { skip: missing ?? false }, () => {
     for (let times = 0; times < 5; times += 1) {
       await world.pay(rich, parseId('user', id) ?? assert.fail(), 40_000n)
     }
-  }
-
-  async function refreshed(page: Page): Promise<void> {
-    await page.evaluate(async () => {
-      await (globalThis as unknown as AppWindow).app.refresh()
-    })
-  }
-
-  /** As an app does that was told to. */
-  async function askAgain(page: Page): Promise<void> {
-    await page.evaluate(() => {
-      void (globalThis as unknown as AppWindow).app.manager.signinRedirect({ max_age: 600 })
-    })
   }
 })

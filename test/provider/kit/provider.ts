@@ -58,6 +58,8 @@ export const firstKey = makeJwk('first')
 
 const SEEN_WITHIN_MS = 30
 
+const customerOf = async () => assert.fail('there is no outside issuer')
+
 const clients = [
   {
     kind: 'app',
@@ -122,7 +124,6 @@ export async function openProvider(
   const trust = (tokenKeys: readonly TokenJwk[]): void => {
     const keys = readTokenKeys(tokenKeys)
     const issuers = [ownIssuer({ issuer, audience: config.publicUrl, keys })]
-    const customerOf = async () => assert.fail('there is no outside issuer')
     const { denies } = denied
     known.verify = createVerifier({ issuers, denies, customerOf, clock: parts.clock })
   }
