@@ -71,7 +71,10 @@ export type Sessions = Readonly<{
   list: (userId: UserId) => Promise<readonly OpenSession[]>
   /** Ends a session with its tokens; true when it was open. */
   end: (whose: Whose) => Promise<boolean>
-  /** Ends all of a user's sessions, but for the one that stays. Gives their number. */
+  /**
+   * Ends all of a user's sessions, but for the one that stays and those that began in the same
+   * browser. Gives their number.
+   */
   endAll: (tx: Queryable, userId: UserId, but: SessionId | null) => Promise<number>
   /** Ends all of a user's sessions that did not begin in that browser. Gives their number. */
   endOthers: (tx: Queryable, userId: UserId, browserId: string) => Promise<number>
@@ -220,8 +223,12 @@ export function createSessions(parts: SessionParts): Sessions {
     stays: (session: OpenSession) => boolean,
   ): Promise<number> {
     const open = await store.readSessions(tx, userId, clock.now())
-    const ids = open.filter((session) => !stays(session)).map(({ sessionId }) => sessionId)
-    await store.endBrowsers(tx, userId, open.find(stays)?.browserId ?? null)
+    const browserId = open.find(stays)?.browserId ?? null
+    // To end what else began in the browser of the one that stays would sign that browser out.
+    const ends = (session: OpenSession): boolean =>
+      !stays(session) && (browserId === null || session.browserId !== browserId)
+    const ids = open.filter(ends).map(({ sessionId }) => sessionId)
+    await store.endBrowsers(tx, userId, browserId)
     return await store.revokeSessions(tx, revoking(userId, ids))
   }
 
