@@ -32,7 +32,8 @@ export function createAuthLayer(parts: LayerParts): AuthLayer {
     if ('code' in ask) return await signIn.code(userId, ask.code, whence)
     const user = await findUser(enrolling.pool, userId)
     const login = user?.email ?? user?.phoneNumber ?? user?.handle ?? ''
-    const { second } = await signIn.password({ login, password: ask.password }, whence)
+    const { expired, second } = await signIn.password({ login, password: ask.password }, whence)
+    if (expired) throw new AppError('password_expired')
     if (second) throw new AppError('second_factor_required')
     return ['pwd']
   }
@@ -46,12 +47,19 @@ export function createAuthLayer(parts: LayerParts): AuthLayer {
     },
     signIn: async ({ login, password, code }, place) => {
       const whence = from(place)
+      const authenticatedAt = enrolling.clock.now()
       const { userId, expired, second } = await signIn.password({ login, password }, whence)
       if (expired) throw new AppError('password_expired')
       if (second && code === null) throw new AppError('second_factor_required')
       const methods =
         second && code !== null ? await signIn.code(userId, code, whence) : (['pwd'] as const)
-      const tokens = await sessions.begin({ ...place, ...begun, userId, methods })
+      const tokens = await sessions.begin({
+        ...place,
+        ...begun,
+        userId,
+        methods,
+        authenticatedAt,
+      })
       await arrive(userId, whence, methods)
       return tokens
     },
@@ -69,7 +77,7 @@ export function createAuthLayer(parts: LayerParts): AuthLayer {
   }
 }
 
-const begun = { clientId: PASSWORD_CLIENT, authenticatedAt: null, browserId: null } as const
+const begun = { clientId: PASSWORD_CLIENT, browserId: null } as const
 const nowhere: Whence = { network: null, device: null, clientId: PASSWORD_CLIENT }
 
 function from(place: Place): Whence {

@@ -1,7 +1,7 @@
 import type { Queryable } from '../../db/query.ts'
 import { inTransaction } from '../../db/tx.ts'
 import { AppError } from '../../errors.ts'
-import type { SessionId, UserId } from '../../ids/ids.ts'
+import type { UserId } from '../../ids/ids.ts'
 import { findUser } from '../../users/find.ts'
 import { lockUser } from '../../users/store.ts'
 import { passwordRefusal } from '../directories/password-rules.ts'
@@ -13,8 +13,8 @@ import { endTickets } from './store.ts'
 
 export type PasswordChange = Readonly<{
   userId: UserId
-  /** The session that stays, with its browser; null: none does. */
-  sessionId: SessionId | null
+  /** The browser that stays signed in, with all that began there; null: none does. */
+  stays: string | null
   before: string
   password: string
   whence: Whence
@@ -29,7 +29,7 @@ export type PasswordChange = Readonly<{
  */
 export async function changePassword(parts: RecoveryParts, ask: PasswordChange): Promise<void> {
   const { pool, clock, directory, sessions } = parts
-  const { userId, sessionId, before, password, whence } = ask
+  const { userId, stays, before, password, whence } = ask
   const user = await findUser(pool, userId)
   if (!user || user.status === 'closed') throw new AppError('credentials_invalid')
   const known = knownOf(user)
@@ -39,7 +39,7 @@ export async function changePassword(parts: RecoveryParts, ask: PasswordChange):
   await requireBefore(parts, ask)
 
   // Ended first: should this process die behind the directory's answer, none is left open.
-  await inTransaction(pool, async (tx) => await sessions.endAll(tx, userId, sessionId), transaction)
+  await inTransaction(pool, async (tx) => await sessions.endAll(tx, userId, stays), transaction)
   const verdict = await directory.change({ userId, before, password, known, now: clock.now() })
   if (verdict !== 'changed') {
     await recordRefusal(parts, userId, verdict, whence)
@@ -77,12 +77,12 @@ async function recordRefusal(
 async function settle(
   { clock, sessions, record }: RecoveryParts,
   tx: Queryable,
-  { userId, sessionId, whence }: PasswordChange,
+  { userId, stays, whence }: PasswordChange,
 ): Promise<void> {
   const user = await lockUser(tx, userId)
   if (!user) throw new Error('A user whose password was changed has gone')
   await endTickets(tx, userId, 'password-reset')
-  await sessions.endAll(tx, userId, sessionId)
+  await sessions.endAll(tx, userId, stays)
   await tellOwner(tx, user, passwordChanged(), clock.now())
   await record({ ...whence, userId, kind: 'password_changed', outcome: 'done', facts: {} }, tx)
 }

@@ -33,10 +33,7 @@ export async function disconnect(
       const now = clock.now()
       const before = after(now, AHEAD_MAX)
       const until = after(before, TOKENS_LIVE)
-      const open = await store.readSessions(tx, userId, now)
-      const sessionIds = open.map(({ sessionId }) => sessionId)
-      await store.endBrowsers(tx, userId, null)
-      const count = await store.revokeSessions(tx, { userId, sessionIds, now, until })
+      const count = await store.signOutEverywhere(tx, { userId, stays: null, now, until })
       await store.denyUser(tx, { userId, before, until })
       await record(
         { ...nowhere, userId, kind: 'disconnected', outcome: 'done', facts: { count } },

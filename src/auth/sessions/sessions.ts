@@ -9,6 +9,7 @@ import type { StaffRole } from '../../scopes.ts'
 import { after, DAY, SECOND } from '../../time.ts'
 import type { Clock, Micros } from '../../time.ts'
 import { findUser } from '../../users/find.ts'
+import { holdUser } from '../../users/store.ts'
 import type { Directory } from '../directory.ts'
 import type { Recorder, Whence } from '../guard/record.ts'
 import type { AccessToken, IssueToken } from '../tokens.ts'
@@ -23,6 +24,8 @@ export const SESSION_LIVES = 14n * DAY
  * time that is not taken for a thief.
  */
 export const REUSE_TOLERANCE = 10n * SECOND
+/** More than anybody has devices. */
+export const SESSIONS_MAX = 100
 /** Sessions begun by name and password at the API, without the provider's pages. */
 export const PASSWORD_CLIENT = 'password'
 const transaction = { lockTimeoutMs: 2_000 }
@@ -35,8 +38,8 @@ export type Beginning = Readonly<{
   methods: readonly string[]
   network: string | null
   device: string | null
-  /** When; null: right now. */
-  authenticatedAt: Micros | null
+  /** When the first of them was asked for. */
+  authenticatedAt: Micros
   /** The provider's own session in that browser. */
   browserId: string | null
 }>
@@ -61,23 +64,27 @@ export type Sessions = Readonly<{
   /**
    * Notes that a factor was shown again, and gives an access token that says so.
    *
-   * @throws AppError `refresh_token_invalid` when the session has ended.
+   * @throws AppError `refresh_token_invalid` when the session has ended; `action_forbidden` for one
+   * that an app began at the provider: it asks there, with `max_age`.
    */
   renew: (whose: Whose, methods: readonly string[]) => Promise<AccessToken>
   /** Notes that factors were shown again at a time; of a session that has ended, nothing. */
   note: (whose: Whose, shown: Shown) => Promise<void>
   /** What tokens of an open session say; `null` when it has ended, or its user may not go on. */
   claimsOf: (whose: Whose) => Promise<SessionClaims | null>
+  /** Whether the user is neither closed nor kept out by the directory. */
+  mayGoOn: (userId: UserId) => Promise<boolean>
   list: (userId: UserId) => Promise<readonly OpenSession[]>
   /** Ends a session with its tokens; true when it was open. */
   end: (whose: Whose) => Promise<boolean>
+  /** Ends all of a user's sessions, but for those of the browser that stays. Gives their number. */
+  endAll: (tx: Queryable, userId: UserId, stays: string | null) => Promise<number>
   /**
-   * Ends all of a user's sessions, but for the one that stays and those that began in the same
-   * browser. Gives their number.
+   * When that browser, or where none is known anybody, was last signed out; `null`: never.
+   *
+   * @throws AppError `credentials_invalid` when that was after what was shown.
    */
-  endAll: (tx: Queryable, userId: UserId, but: SessionId | null) => Promise<number>
-  /** Ends all of a user's sessions that did not begin in that browser. Gives their number. */
-  endOthers: (tx: Queryable, userId: UserId, browserId: string) => Promise<number>
+  requireSince: (shown: ShownIn) => Promise<Micros | null>
   /**
    * Ends the sessions that began in that browser: all, or those of one app while the others go on.
    * The browser itself is signed out, or that app would be back at once. Gives their number.
@@ -86,6 +93,8 @@ export type Sessions = Readonly<{
 }>
 
 type Browser = Readonly<{ userId: UserId; browserId: string }>
+
+export type ShownIn = Readonly<{ userId: UserId; browserId: string | null; at: Micros }>
 
 export type SessionClaims = Readonly<{
   clientId: string
@@ -111,16 +120,22 @@ export function createSessions(parts: SessionParts): Sessions {
 
   async function insert(tx: Queryable, beginning: Beginning): Promise<SessionId> {
     const now = clock.now()
+    const { userId, browserId, authenticatedAt } = beginning
     const sessionId = newId('sess')
-    await store.deleteEndedSessions(tx, beginning.userId, now)
-    await store.insertSession(tx, {
-      ...beginning,
-      sessionId,
-      now,
-      authenticatedAt: beginning.authenticatedAt ?? now,
-      expiresAt: after(now, SESSION_LIVES),
-    })
+    await holdUser(tx, userId)
+    await requireSince({ userId, browserId, at: authenticatedAt }, tx)
+    await store.deleteEndedSessions(tx, userId, now)
+    await endSurplus(tx, userId)
+    const expiresAt = after(now, SESSION_LIVES)
+    await store.insertSession(tx, { ...beginning, sessionId, now, expiresAt })
     return sessionId
+  }
+
+  /** Room for one more: those that were used longest ago go. */
+  async function endSurplus(tx: Queryable, userId: UserId): Promise<void> {
+    const open = await store.readSessions(tx, userId, clock.now())
+    const surplus = open.slice(SESSIONS_MAX - 1).map(({ sessionId }) => sessionId)
+    await store.revokeSessions(tx, revoking(userId, surplus))
   }
 
   async function begin(beginning: Beginning): Promise<SessionTokens> {
@@ -138,19 +153,26 @@ export function createSessions(parts: SessionParts): Sessions {
   }
 
   async function claimsOf({ userId, sessionId }: Whose): Promise<SessionClaims | null> {
-    const [session, user] = await Promise.all([
-      store.readSession(pool, { userId, sessionId, now: clock.now() }),
-      findUser(pool, userId),
-    ])
-    if (!session || !user || user.status === 'closed') return null
-    const { open, roles } = await standingOrLess(directory, userId)
-    return open ? { ...session, roles } : null
+    const session = await store.readSession(pool, { userId, sessionId, now: clock.now() })
+    const { open, roles } = session ? await standingOf(userId) : nowhere
+    return session && open ? { ...session, roles } : null
+  }
+
+  async function standingOf(userId: UserId): ReturnType<Directory['standing']> {
+    const user = await findUser(pool, userId)
+    if (!user || user.status === 'closed') return nowhere
+    return await standingOrLess(directory, userId)
   }
 
   /** @throws AppError `refresh_token_invalid` */
   async function issue(whose: Whose): Promise<AccessToken> {
     const claims = await claimsOf(whose)
     if (!claims) throw new AppError('refresh_token_invalid')
+    return await sign(whose, claims)
+  }
+
+  /** For our own door alone, which may do all that its customer may. */
+  async function sign(whose: Whose, claims: SessionClaims): Promise<AccessToken> {
     const scopes = claims.roles.length > 0 ? [...customerScopes, ...staffScopes] : customerScopes
     return await issueToken({ ...whose, ...claims, scopes })
   }
@@ -160,23 +182,24 @@ export function createSessions(parts: SessionParts): Sessions {
     if (!userId) throw new AppError('refresh_token_invalid')
     const digest = digestOfRefreshToken(token)
     const now = clock.now()
+    const stored = await store.readRefreshToken(pool, userId, digest)
+    // Asked before the token is used up: when nobody can say, it is as good as it was.
+    const claims = stored && (await claimsOf({ userId, sessionId: stored.sessionId }))
     const next = await inTransaction(
       pool,
       async (tx) => {
-        const sessionId = await store.consumeRefreshToken(tx, { userId, digest, now })
+        const sessionId = claims && (await store.consumeRefreshToken(tx, { userId, digest, now }))
         if (!sessionId) return null
-        const user = await findUser(tx, userId)
-        if (!user || user.status === 'closed') throw new AppError('refresh_token_invalid')
         await store.touchSession(tx, { userId, sessionId, now })
         return { sessionId, refreshToken: await addToken(tx, { userId, sessionId, now }) }
       },
       transaction,
     )
-    if (!next) {
+    if (!next || !claims) {
       await endReused({ userId, digest, now }, whence)
       throw new AppError('refresh_token_invalid')
     }
-    const issued = await issue({ userId, sessionId: next.sessionId })
+    const issued = await sign({ userId, sessionId: next.sessionId }, claims)
     return { ...issued, refreshToken: next.refreshToken, userId }
   }
 
@@ -205,6 +228,10 @@ export function createSessions(parts: SessionParts): Sessions {
   }
 
   async function renew(whose: Whose, methods: readonly string[]): Promise<AccessToken> {
+    const session = await store.readSession(pool, { ...whose, now: clock.now() })
+    if (!session) throw new AppError('refresh_token_invalid')
+    // An app has what its customer allowed it, and gets its tokens from the provider alone.
+    if (session.clientId !== PASSWORD_CLIENT) throw new AppError('action_forbidden')
     await note(whose, { methods, at: clock.now() })
     return await issue(whose)
   }
@@ -215,21 +242,6 @@ export function createSessions(parts: SessionParts): Sessions {
       async (tx) => (await store.revokeSessions(tx, revoking(userId, [sessionId]))) > 0,
       transaction,
     )
-  }
-
-  async function endBut(
-    tx: Queryable,
-    userId: UserId,
-    stays: (session: OpenSession) => boolean,
-  ): Promise<number> {
-    const open = await store.readSessions(tx, userId, clock.now())
-    const browserId = open.find(stays)?.browserId ?? null
-    // To end what else began in the browser of the one that stays would sign that browser out.
-    const ends = (session: OpenSession): boolean =>
-      !stays(session) && (browserId === null || session.browserId !== browserId)
-    const ids = open.filter(ends).map(({ sessionId }) => sessionId)
-    await store.endBrowsers(tx, userId, browserId)
-    return await store.revokeSessions(tx, revoking(userId, ids))
   }
 
   async function endIn({ userId, browserId }: Browser, clientId: string | null): Promise<number> {
@@ -259,15 +271,20 @@ export function createSessions(parts: SessionParts): Sessions {
     renew,
     note,
     claimsOf,
+    mayGoOn: async (userId) => (await standingOf(userId)).open,
     list: async (userId) => await store.readSessions(pool, userId, clock.now()),
     end,
-    endAll: async (tx, userId, but) =>
-      await endBut(tx, userId, ({ sessionId }) => sessionId === but),
-    endOthers: async (tx, userId, browserId) =>
-      await endBut(tx, userId, (session) => session.browserId === browserId),
+    endAll: async (tx, userId, stays) => {
+      const { now, until } = revoking(userId, [])
+      return await store.signOutEverywhere(tx, { userId, stays, now, until })
+    },
+    requireSince: async (shown) => await requireSince(shown, pool),
     endIn,
   }
 }
+
+/** The standing of who may not go on. */
+const nowhere = { open: false, roles: [] } as const
 
 /**
  * A directory that is away must not end the sessions of those who have signed in: they go on as
@@ -280,6 +297,13 @@ async function standingOrLess(directory: Directory, userId: UserId) {
     if (!(error instanceof AppError) || error.code !== 'directory_unavailable') throw error
     return { open: true, roles: [] }
   }
+}
+
+/** @see Sessions.requireSince */
+async function requireSince({ userId, browserId, at }: ShownIn, db: Queryable) {
+  const ended = await store.signedOutAt(db, userId, browserId)
+  if (ended !== null && at <= ended) throw new AppError('credentials_invalid')
+  return ended
 }
 
 async function addToken(

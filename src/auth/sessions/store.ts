@@ -4,6 +4,7 @@ import { parseId, printId } from '../../ids/ids.ts'
 import type { SessionId, UserId } from '../../ids/ids.ts'
 import { printTime } from '../../time.ts'
 import type { Micros } from '../../time.ts'
+import { lockUser } from '../../users/store.ts'
 
 export type Whose = Readonly<{ userId: UserId; sessionId: SessionId }>
 
@@ -240,8 +241,9 @@ export async function revokeSessions(
   const ended = rows.map(({ sessionId }) => sessionId)
   await tx.query(denyStatement, [uuidArray(ended), now, printTime(ask.until)])
   const grants = ended.map((sessionId) => grantOf({ userId: ask.userId, sessionId }))
-  const browsers = rows.flatMap(({ browserId }) => browserId ?? [])
+  const browsers = [...new Set(rows.flatMap(({ browserId }) => browserId ?? []))]
   await tx.query(endGrantsStatement, [textArray(grants), textArray(browsers)])
+  await markSignedOut(tx, { userId: ask.userId, browserIds: browsers, stays: null, now: ask.now })
   return rows.length
 }
 
@@ -251,13 +253,66 @@ const endBrowsersStatement = {
          where kind = 'Session' and payload ->> 'accountId' = $1 and uid is distinct from $2`,
 }
 
-/** Ends what browsers remember of a user at the provider itself, but for the one that stays. */
-export async function endBrowsers(
+const markStatement = {
+  name: 'auth_mark_signed_out',
+  text: `insert into signed_out (user_id, browser_id, stays, at)
+         select $1, browser_id, $3, $4 from unnest($2::text[]) as ended (browser_id)
+         on conflict (user_id, browser_id) do update set stays = excluded.stays, at = excluded.at`,
+}
+
+/** Empty stands for all browsers, in the table too. */
+const EVERYWHERE = ''
+
+async function markSignedOut(
   tx: Queryable,
-  userId: UserId,
-  butBrowserId: string | null,
+  mark: Readonly<{
+    userId: UserId
+    browserIds: readonly string[]
+    stays: string | null
+    now: Micros
+  }>,
 ): Promise<void> {
-  await tx.query(endBrowsersStatement, [printId('user', userId), butBrowserId])
+  if (mark.browserIds.length === 0) return
+  const values = [mark.userId, textArray(mark.browserIds), mark.stays, printTime(mark.now)]
+  await tx.query(markStatement, values)
+}
+
+/**
+ * Ends all that a user is signed in to, but for what is in the browser that stays. Gives how many
+ * sessions were open.
+ */
+export async function signOutEverywhere(
+  tx: Queryable,
+  ask: Readonly<{ userId: UserId; stays: string | null; now: Micros; until: Micros }>,
+): Promise<number> {
+  const { userId, stays, now } = ask
+  // Whoever begins a session meanwhile waits, and then finds the mark.
+  await lockUser(tx, userId)
+  const open = await readSessions(tx, userId, now)
+  const others = open.filter(({ browserId }) => stays === null || browserId !== stays)
+  const sessionIds = others.map(({ sessionId }) => sessionId)
+  const count = await revokeSessions(tx, { ...ask, sessionIds })
+  await tx.query(endBrowsersStatement, [printId('user', userId), stays])
+  await markSignedOut(tx, { userId, browserIds: [EVERYWHERE], stays, now })
+  return count
+}
+
+const signedOutStatement = {
+  name: 'auth_signed_out_at',
+  text: `select max(at) as at from signed_out
+         where user_id = $1
+           and (browser_id = $2 or (browser_id = $3 and stays is distinct from $2))`,
+}
+
+/** When a browser, or where none is known anybody, was signed out for the last time. */
+export async function signedOutAt(
+  db: Queryable,
+  userId: UserId,
+  browserId: string | null,
+): Promise<Micros | null> {
+  const values = [userId, browserId, EVERYWHERE]
+  const { rows } = await db.query<{ at: Micros | null }>(signedOutStatement, values)
+  return rows[0]?.at ?? null
 }
 
 /** The grant of a session that began on the provider's pages is named after it and its user. */

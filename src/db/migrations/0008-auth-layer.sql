@@ -11,6 +11,16 @@ alter table session
   add column used_at          timestamptz,                         -- when it was last refreshed
   add column browser_id       text;                                -- the provider's session that it began in
 
+-- A browser, or all but one, was signed out at a time. What was shown there up to then opens nothing
+-- more, whatever a request that was under way at that moment writes back.
+create table signed_out (
+  user_id    uuid        not null,
+  browser_id text        not null,  -- the provider's session; empty: all of them
+  stays      text,                  -- but this one
+  at         timestamptz not null,
+  constraint signed_out_pkey primary key (user_id, browser_id)
+);
+
 -- Which user somebody else's subject is. The first key column holds issuer and subject, so that it
 -- could be distributed by it.
 create table identity (

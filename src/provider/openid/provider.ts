@@ -83,7 +83,7 @@ export function createProvider(parts: ProviderParts): Provider {
     ...claimsBeforeConsumption(sessions),
     clientBasedCORS: (_ctx, origin, client) =>
       (client.redirectUris ?? []).some((uri) => new URL(uri).origin === origin),
-    interactions: { url: (_ctx, { uid }) => `/interaction/${uid}`, policy: signInPolicy() },
+    interactions: { url: (_ctx, { uid }) => `/interaction/${uid}`, policy: signInPolicy(sessions) },
     features: featuresOf(parts, clientOf),
     renderError: (ctx, { error, error_description: why }) => {
       const ours = ctx.status >= 500

@@ -7,7 +7,8 @@ import { problems } from '../../problems.ts'
  * Does what the library asks for, and says what is away in the library's own words: to it, an error
  * of ours would be a bug.
  *
- * @throws OIDCProviderError `temporarily_unavailable` for an AppError. @see RFC 6749 section 4.1.2.1
+ * @throws OIDCProviderError `temporarily_unavailable` for an AppError.
+ * @see RFC 6749 section 4.1.2.1
  */
 export async function inItsWords<T>(work: () => Promise<T>): Promise<T> {
   try {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Provider } from 'oidc-provider'
@@ -12,7 +13,8 @@ import type { Queryable } from '../../db/query.ts'
 import { AppError } from '../../errors.ts'
 import { parseId } from '../../ids/ids.ts'
 import type { UserId } from '../../ids/ids.ts'
-import type { Clock } from '../../time.ts'
+import { MILLISECOND, SECOND } from '../../time.ts'
+import type { Clock, Micros } from '../../time.ts'
 import { findUser } from '../../users/find.ts'
 import { openGrant } from '../openid/grants.ts'
 import { timeOf } from '../openid/grants.ts'
@@ -81,10 +83,11 @@ export const interactionRoutes =
       async (request, reply) => {
         const interaction = await of(request, reply)
         const whence = passing.whenceOf(request, passing.clientIdOf(interaction))
+        const at = parts.clock.now()
         try {
           const { userId, expired, second } = await parts.signIn.password(request.body, whence)
           const methods = second ? null : ['pwd']
-          const shown = { userId, expired, methods }
+          const shown = { userId, expired, methods, at }
           return await go(reply, await advance(parts, interaction, { request, reply }, shown))
         } catch (error) {
           const problem = passing.sentenceFor(error, mendable)
@@ -128,14 +131,15 @@ export const interactionRoutes =
           await changePassword(parts.recovery, {
             ...request.body,
             userId,
-            sessionId: null,
+            stays: null,
             whence,
           })
         } catch (error) {
           const problem = passing.sentenceFor(error, mendable)
           return await reply.send(pages.newPasswordPage({ base: baseOf(interaction), problem }))
         }
-        return await go(reply, await enter(parts, request, reply, { userId, methods }))
+        const at = await momentAfter(parts.clock)
+        return await go(reply, await enter(parts, request, reply, { userId, methods, at }))
       },
     )
 
@@ -161,7 +165,8 @@ export const interactionRoutes =
         try {
           const signUp = { ...ask, displayName: displayName || null, handle: handle || null }
           const { userId } = await parts.layer.signUp(signUp, null, place)
-          return await go(reply, await enter(parts, request, reply, { userId, methods: ['pwd'] }))
+          const shown = { userId, methods: ['pwd'], at: parts.clock.now() }
+          return await go(reply, await enter(parts, request, reply, shown))
         } catch (error) {
           const problem = passing.sentenceFor(error, mendable)
           const page = { base: baseOf(interaction), problem, typed: request.body }
@@ -284,8 +289,8 @@ export async function advance(
   { request, reply }: Readonly<{ request: FastifyRequest; reply: FastifyReply }>,
   shown: passing.Pending,
 ): Promise<string> {
-  const { userId, expired, methods } = shown
-  if (!expired && methods) return await enter(parts, request, reply, { userId, methods })
+  const { userId, expired, methods, at } = shown
+  if (!expired && methods) return await enter(parts, request, reply, { userId, methods, at })
   await passing.keepPending(interaction, shown)
   return baseOf(interaction)
 }
@@ -294,17 +299,43 @@ async function go(reply: FastifyReply, to: string): Promise<FastifyReply> {
   return await reply.redirect(to, 303)
 }
 
-/** Signs somebody in, and gives where their browser goes on. */
+type Entering = Readonly<{ userId: UserId; methods: readonly string[]; at: Micros }>
+
+/**
+ * Signs somebody in, and gives where their browser goes on.
+ *
+ * @throws AppError `credentials_invalid` when everybody was signed out since the first step.
+ */
 async function enter(
-  { provider, arrive, clock }: InteractionParts,
+  { provider, sessions, arrive, clock }: InteractionParts,
   request: FastifyRequest,
   reply: FastifyReply,
-  { userId, methods }: Readonly<{ userId: UserId; methods: readonly string[] }>,
+  { userId, methods, at }: Entering,
 ): Promise<string> {
   const interaction = await passing.interactionOf(provider, request, reply)
+  const browserId = interaction.session?.uid ?? null
+  const ended = await sessions.requireSince({ userId, browserId, at })
+  await untilSecondBehind(ended, clock)
   const whence = passing.whenceOf(request, passing.clientIdOf(interaction))
   const shown = { userId, methods, now: clock.now() }
   const to = await passing.signedIn(provider, request, reply, shown)
   await arrive(userId, whence, methods)
   return to
+}
+
+/**
+ * The provider counts whole seconds: in the second of a sign-out it could not tell who signed in
+ * before it from who did after.
+ */
+async function untilSecondBehind(ended: Micros | null, clock: Clock): Promise<void> {
+  if (ended === null) return
+  const left = ended / SECOND + 1n - clock.now() / SECOND
+  if (left > 0n && left <= 1n)
+    await sleep(Number((SECOND - (clock.now() % SECOND)) / MILLISECOND) + 1)
+}
+
+/** Later than all that has happened: clocks count whole milliseconds. */
+async function momentAfter(clock: Clock): Promise<Micros> {
+  await sleep(2)
+  return clock.now()
 }

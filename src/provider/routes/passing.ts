@@ -21,6 +21,8 @@ export type Pending = Readonly<{
   userId: UserId
   expired: boolean
   methods: readonly string[] | null
+  /** When the first of them was asked for. */
+  at: Micros
 }>
 
 const DEVICE_MAX = 200
@@ -50,14 +52,17 @@ export function clientIdOf({ params }: Interaction): string {
 
 /** Remembers the first step, under a name that the library does not take for a sign-in. */
 export async function keepPending(interaction: Interaction, pending: Pending): Promise<void> {
-  interaction.result = { pending: { ...pending, userId: printId('user', pending.userId) } }
+  const { userId, at } = pending
+  const kept = { ...pending, userId: printId('user', userId), at: String(at) }
+  interaction.result = { pending: kept }
   await interaction.persist()
 }
 
 export function pendingOf({ result }: Interaction): Pending | null {
-  const pending = result?.['pending'] as (Omit<Pending, 'userId'> & { userId: string }) | undefined
+  type Kept = Omit<Pending, 'userId' | 'at'> & Readonly<{ userId: string; at: string }>
+  const pending = result?.['pending'] as Kept | undefined
   const userId = pending ? parseId('user', pending.userId) : null
-  return pending && userId ? { ...pending, userId } : null
+  return pending && userId ? { ...pending, userId, at: BigInt(pending.at) as Micros } : null
 }
 
 /** Signs somebody in: the library goes on with what their app asked for. */

@@ -44,13 +44,14 @@ export const passkeyRoutes =
         const { response } = request.body
         const whence = whenceOf(request, clientIdOf(interaction))
         const answer = { ...questionIn(interaction), response }
+        const at = parts.clock.now()
         const { userId, methods } = await passkeys.authenticate(answer, whence)
         await requireOpen(userId)
         await parts.factorReset.secondShown(userId, whence)
         const known = knownIn(interaction)
         const shown = known
           ? { ...known, methods: ['pwd', ...methods] }
-          : { userId, expired: false, methods }
+          : { userId, expired: false, methods, at }
         const location = await advance(parts, interaction, { request, reply }, shown)
         return await reply.type('application/json').send({ location })
       },

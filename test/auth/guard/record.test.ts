@@ -93,7 +93,7 @@ async function everything() {
   await reset.ask(email, home)
   const token = tokenIn((await world.letters())[0] ?? assert.fail())
   await reset.finish({ token, password: other, code: null, whence: home })
-  const changed = { userId, sessionId: null, before: other, password, whence: home }
+  const changed = { userId, stays: null, before: other, password, whence: home }
   await changePassword(parts, changed)
   await reset.ask(email, home)
   const second = tokenIn(

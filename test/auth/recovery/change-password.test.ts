@@ -32,7 +32,7 @@ const refusal = (code: string) => (error: unknown) => {
 const change = async ({ userId }: User, ask: Partial<PasswordChange>) =>
   await changePassword(world.parts, {
     userId,
-    sessionId: null,
+    stays: null,
     before: password,
     password: other,
     whence: home,
@@ -41,18 +41,21 @@ const change = async ({ userId }: User, ask: Partial<PasswordChange>) =>
 
 test('a new password ends the other sessions and links, and the owner is told', async () => {
   const user = await world.someone()
-  const [here, elsewhere] = [await world.signIn(user, password), await world.signIn(user, password)]
-  const latest = (await world.sessions.list(user.userId))[0] ?? assert.fail()
+  const begun = { clientId: 'web', methods: ['pwd'], network: null, device: null } as const
+  const shown = { userId: user.userId, authenticatedAt: world.clock.now(), browserId: 'here' }
+  const here = await world.sessions.begin({ ...begun, ...shown })
+  const elsewhere = await world.signIn(user, password)
+  const stays = (await world.sessions.list(user.userId)).filter((one) => one.browserId === 'here')
   const reset = createPasswordReset(world.parts)
   await reset.ask(user.email, home)
   const [letter] = await world.letters()
   assert(letter && (await reset.look(tokenIn(letter))))
 
-  await change(user, { sessionId: latest.sessionId })
+  await change(user, { stays: 'here' })
   const left = await world.sessions.list(user.userId)
   assert.deepEqual(
     left.map(({ sessionId }) => sessionId),
-    [latest.sessionId],
+    stays.map(({ sessionId }) => sessionId),
   )
   const going = [here, elsewhere].map(
     async (one) => await world.sessions.refresh(one.refreshToken, home),
@@ -93,7 +96,7 @@ test('whatever becomes of the change, no other session of before or meanwhile is
   await world.letters()
   const user = await world.someone()
   const earlier = await world.signIn(user, password)
-  const ask = { userId: user.userId, sessionId: null, before: password, password: other }
+  const ask = { userId: user.userId, stays: null, before: password, password: other }
   const changeBy = async (change: typeof world.directory.change) => {
     const directory = { ...world.directory, change }
     await changePassword({ ...world.parts, directory }, { ...ask, whence: home })

@@ -105,7 +105,7 @@ const begun = {
   methods: ['pwd'],
   network: null,
   device: null,
-  authenticatedAt: null,
+  authenticatedAt: start,
   browserId: null,
 }
 

@@ -166,7 +166,7 @@ test('who is disconnected is out within a second, whoever issued their token, an
       methods: ['pwd'],
       network: null,
       device: null,
-      authenticatedAt: null,
+      authenticatedAt: parts.clock.now(),
       browserId: null,
     })
   const tokens = await begin()

@@ -52,8 +52,8 @@ const doneWords: Readonly<Record<string, string>> = {
 export const accountRoutes =
   (parts: AccountParts): FastifyPluginCallbackTypebox =>
   (app, _options, done) => {
-    const { sessions, record, provider } = parts
-    const visits = createVisits(provider, parts.clock)
+    const { sessions, record } = parts
+    const visits = createVisits(parts)
 
     app.get('/account/signed-in', async (_request, reply) => await reply.redirect('/account', 303))
 
@@ -85,7 +85,7 @@ export const accountRoutes =
       const { userId, whence, browserId } = visitor
       const count = await inTransaction(
         parts.enrolling.pool,
-        async (tx) => await sessions.endOthers(tx, userId, browserId),
+        async (tx) => await sessions.endAll(tx, userId, browserId),
         transaction,
       )
       const facts = { count }

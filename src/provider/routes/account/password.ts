@@ -18,8 +18,8 @@ const mendable = ['credentials_invalid', 'password_refused', 'rate_limited', 'ov
 export const passwordRoutes =
   (parts: AccountParts & Readonly<{ recovery: RecoveryParts }>): FastifyPluginCallbackTypebox =>
   (app, _options, done) => {
-    const { sessions, recovery } = parts
-    const visits = createVisits(parts.provider, parts.clock)
+    const { recovery } = parts
+    const visits = createVisits(parts)
 
     app.get('/account/password', async (request, reply) => {
       await visits.fresh(request, reply)
@@ -28,12 +28,13 @@ export const passwordRoutes =
 
     app.post('/account/password', { schema: { body: Form } }, async (request, reply) => {
       const { userId, browserId, whence } = await visits.fresh(request, reply)
-      const open = await sessions.list(userId)
-      // Of any app: whoever comes from one has no other session here.
-      const here = open.find((session) => session.browserId === browserId)
-      const sessionId = here?.sessionId ?? null
       try {
-        await changePassword(recovery, { ...request.body, userId, sessionId, whence })
+        await changePassword(recovery, {
+          ...request.body,
+          userId,
+          stays: browserId,
+          whence,
+        })
       } catch (error) {
         return await reply.send(changePasswordPage(sentenceFor(error, mendable)))
       }

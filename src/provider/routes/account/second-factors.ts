@@ -21,7 +21,7 @@ export const secondFactorRoutes =
   (parts: AccountParts): FastifyPluginCallbackTypebox =>
   (app, _options, done) => {
     const { passkeys, totp, recoveryCodes } = parts.factors
-    const visits = createVisits(parts.provider, parts.clock)
+    const visits = createVisits(parts)
 
     app.post('/account/passkeys/options', async (request, reply) => {
       const { userId } = await visits.freshForScript(request, reply)

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Provider } from 'oidc-provider'
 import type { Whence } from '../../../auth/guard/record.ts'
+import type { Sessions } from '../../../auth/sessions/sessions.ts'
 import { AppError } from '../../../errors.ts'
 import { parseId } from '../../../ids/ids.ts'
 import type { UserId } from '../../../ids/ids.ts'
@@ -9,6 +10,7 @@ import { MINUTE } from '../../../time.ts'
 import type { Clock } from '../../../time.ts'
 import { ACCOUNT_CLIENT } from '../../openid/clients.ts'
 import { timeOf } from '../../openid/grants.ts'
+import { wasSignedOut } from '../../openid/sign-in-policy.ts'
 import { whenceOf } from '../passing.ts'
 
 /** Whoever changes how they sign in must have shown a factor within this time. */
@@ -21,6 +23,8 @@ export type Visitor = Readonly<{
   fresh: boolean
   whence: Whence
 }>
+
+export type VisitParts = Readonly<{ provider: Provider; clock: Clock; sessions: Sessions }>
 
 export type Visits = Readonly<{
   /** @throws Detour to the sign-in for who is not signed in. */
@@ -42,13 +46,16 @@ export class Detour extends Error {
   }
 }
 
-export function createVisits(provider: Provider, clock: Clock): Visits {
+export function createVisits({ provider, clock, sessions }: VisitParts): Visits {
   async function look(request: FastifyRequest, reply: FastifyReply): Promise<Visitor | null> {
     const context = provider.createContext(request.raw, reply.raw)
     const session = await provider.Session.get(context)
     const userId = parseId('user', session.accountId ?? '')
     if (!userId) return null
-    const fresh = clock.now() - timeOf(session.loginTs) < FRESH_FOR
+    const at = timeOf(session.loginTs)
+    const shown = { userId, browserId: session.uid, at }
+    if ((await wasSignedOut(sessions, shown)) || !(await sessions.mayGoOn(userId))) return null
+    const fresh = clock.now() - at < FRESH_FOR
     const whence = whenceOf(request, ACCOUNT_CLIENT)
     return { userId, browserId: session.uid, fresh, whence }
   }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { openApp, signInOn } from './kit/app.ts'
-import type { App } from './kit/app.ts'
-import { openProvider } from './kit/provider.ts'
-import type { Customer, OpenProvider } from './kit/provider.ts'
-import { openVisitor } from './kit/visitor.ts'
-import type { Page, Visitor } from './kit/visitor.ts'
+import { openApp, signInOn } from '../kit/app.ts'
+import type { App } from '../kit/app.ts'
+import { openProvider } from '../kit/provider.ts'
+import type { Customer, OpenProvider } from '../kit/provider.ts'
+import { openVisitor } from '../kit/visitor.ts'
+import type { Page, Visitor } from '../kit/visitor.ts'
 
 let provider: OpenProvider
 let web: App

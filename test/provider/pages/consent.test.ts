@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { decodeJwt } from 'jose'
-import { openApp, refused, signInOn } from './kit/app.ts'
-import type { App } from './kit/app.ts'
-import { openProvider, shop } from './kit/provider.ts'
-import type { Customer, OpenProvider } from './kit/provider.ts'
-import { sessionsOf } from './kit/rows.ts'
-import { openVisitor } from './kit/visitor.ts'
+import { openApp, refused, signInOn } from '../kit/app.ts'
+import type { App } from '../kit/app.ts'
+import { openProvider, shop } from '../kit/provider.ts'
+import type { Customer, OpenProvider } from '../kit/provider.ts'
+import { sessionsOf } from '../kit/rows.ts'
+import { openVisitor } from '../kit/visitor.ts'
 
 let provider: OpenProvider
 let web: App
