@@ -9,6 +9,7 @@ import { sendMicroEntries } from '../payments/link-bank.ts'
 import type { PaymentParts } from '../payments/parts.ts'
 import { SWEPT_PER_PAGE, sweepWaiting } from '../payments/sweep.ts'
 import type { Handlers, Jobs } from '../queue/jobs.ts'
+import { contactCodeMessage } from '../users/contacts.ts'
 
 export type FunctionParts = Readonly<{
   payments: PaymentParts
@@ -30,6 +31,12 @@ export function createHandlers({ payments, deliver, audit, authUrl }: FunctionPa
     'send-secret': async (job) => {
       const message = await secretMessage({ db, clock, digestKey, authUrl }, job)
       if (message) await deliver(message)
+    },
+    'send-contact-code': async (job) => {
+      const seeded = { ...job, userId: job.userId as UserId }
+      const text = await contactCodeMessage(db, { ...seeded, now: clock.now(), digestKey })
+      const { seed: _seed, ...to } = job
+      if (text) await deliver({ ...to, ...text })
     },
     'send-payment-code': async ({ payerId, transactionId }) => {
       const message = await codeMessage(payments, payerId as UserId, transactionId as TransactionId)

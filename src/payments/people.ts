@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts'
 import type { UserId } from '../ids/ids.ts'
 import { addJob } from '../queue/jobs.ts'
 import { changeProfile as change, leftContactMessage } from '../users/change-profile.ts'
-import { confirmContact as confirm, contactMessage, issueContactCode } from '../users/contacts.ts'
+import { confirmContact as confirm, issueContactCode } from '../users/contacts.ts'
 import type { Channel } from '../users/user.ts'
 import { once } from './ride/once.ts'
 import type { PaymentParts, QuietParts } from './parts.ts'
@@ -89,10 +89,8 @@ export async function sendCode(
   channel: Channel,
 ): Promise<void> {
   const { digestKey, clock } = parts
-  const issued = await issueContactCode(tx, { userId, channel, digestKey, now: clock.now() })
-  const message = contactMessage(channel, issued.code)
-  const { recipient } = issued
-  await addJob(tx, 'send-message', { userId, channel, recipient, ...message }, {})
+  const seeded = await issueContactCode(tx, { userId, channel, digestKey, now: clock.now() })
+  await addJob(tx, 'send-contact-code', seeded, {})
 }
 
 /** The members in one order, whatever order they came in; a member that is missing is not null. */

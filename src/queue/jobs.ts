@@ -21,6 +21,13 @@ export type Jobs = {
     kind: 'password-reset' | 'factor-code' | 'factor-reset'
     seed: string
   }
+  /** A code that proves a contact, made anew in the same way: see users/contacts. */
+  'send-contact-code': {
+    userId: string
+    channel: 'email' | 'phone'
+    recipient: string
+    seed: string
+  }
   'send-payment-code': { payerId: string; transactionId: string }
   'submit-instruction': { payerId: string; transactionId: string }
   'settle-instruction': { payerId: string; transactionId: string }
@@ -44,6 +51,7 @@ export type Handlers = { readonly [N in JobName]: (payload: Jobs[N]) => Promise<
 export const attemptsOf: { readonly [N in JobName]: number } = {
   'send-message': 12,
   'send-secret': 12,
+  'send-contact-code': 12,
   'send-payment-code': 12,
   'submit-instruction': 25,
   'settle-instruction': 25,

@@ -1,14 +1,25 @@
-import { createHmac, randomInt, timingSafeEqual } from 'node:crypto'
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Queryable } from '../db/query.ts'
 import { AppError } from '../errors.ts'
 import type { UserId } from '../ids/ids.ts'
 import { after, DAY, MINUTE, SECOND } from '../time.ts'
 import type { Micros } from '../time.ts'
-import { countAttempt, endCode, lockCode, lockUser, markVerified, replaceCode } from './store.ts'
+import {
+  countAttempt,
+  endCode,
+  lockCode,
+  lockUser,
+  markVerified,
+  readCode,
+  replaceCode,
+} from './store.ts'
 import type { Day } from './store.ts'
 import type { Channel, User } from './user.ts'
 
+const SEED_BYTES = 32
 const CODE_DIGITS = 6
+/** Of the 256 bits, what is taken for a code: so many that each is as likely as any other. */
+const CODE_BYTES = 6
 const CODE_LIVES = 30n * MINUTE
 const MOST_ATTEMPTS = 5
 const BETWEEN_CODES = 30n * SECOND
@@ -27,18 +38,31 @@ export type CodeAsk = Readonly<{
   digestKey: Uint8Array
 }>
 
+/** What the code is made from, with the key, when its message leaves. Neither is one alone. */
+export type SeededCode = Readonly<{
+  userId: UserId
+  channel: Channel
+  recipient: string
+  seed: string
+}>
+
+/** The six digits that go to the recipient. Pure. */
+export function contactCode(key: Uint8Array, seeded: SeededCode): string {
+  const { userId, channel, recipient, seed } = seeded
+  const bits = digestOf(key, ['code', userId, channel, recipient, seed]).readUIntBE(0, CODE_BYTES)
+  return String(bits % 10 ** CODE_DIGITS).padStart(CODE_DIGITS, '0')
+}
+
 /**
- * A new code of six digits for the user's e-mail address or phone number, and where to send it. It
- * ends after 30 minutes or five attempts, and replaces the older one, whoever got that.
+ * A new code of six digits for the user's e-mail address or phone number, and where to send it: as
+ * a seed, so that no table and no job holds the code itself. It ends after 30 minutes or five
+ * attempts, and replaces the older one, whoever got that.
  *
  * @throws AppError `user_unknown`, `contact_missing`, `contact_verified`; `rate_limited` with
  * `retryAfterSeconds` when one was sent on this channel within the last 30 s, or ten were sent or
  * twenty tried within a day, which begins with its first code and lasts 24 hours.
  */
-export async function issueContactCode(
-  tx: Queryable,
-  ask: CodeAsk,
-): Promise<{ code: string; recipient: string }> {
+export async function issueContactCode(tx: Queryable, ask: CodeAsk): Promise<SeededCode> {
   const { userId, channel, now, digestKey } = ask
   const user = await lockUser(tx, userId)
   if (!user) throw new AppError('user_unknown')
@@ -52,11 +76,12 @@ export async function issueContactCode(
   const spaced = latest ? after(latest.expiresAt, BETWEEN_CODES - CODE_LIVES) : now
   refuseUntil(isUsedUp(day) ? after(day.beganAt, DAY) : spaced, now)
 
-  const code = String(randomInt(10 ** CODE_DIGITS)).padStart(CODE_DIGITS, '0')
+  const seeded = { userId, channel, recipient, seed: randomBytes(SEED_BYTES).toString('base64url') }
+  const code = contactCode(digestKey, seeded)
   const digest = digestOf(digestKey, [userId, channel, recipient, code])
   const issued = { userId, channel, recipient, digest, expiresAt }
   await replaceCode(tx, issued, { ...day, codes: day.codes + 1 })
-  return { code, recipient }
+  return seeded
 }
 
 function dayFrom(now: Micros): Day {
@@ -104,6 +129,22 @@ export async function confirmContact(
   if (!verified) throw new AppError('code_expired')
   await endCode(db, { userId, channel, digest, now })
   return verified
+}
+
+/**
+ * The message with a code, made anew when it leaves. Null when the code is worth nothing any more:
+ * the queue was late, it was used, or another one took its place.
+ */
+export async function contactCodeMessage(
+  db: Queryable,
+  ask: SeededCode & Readonly<{ now: Micros; digestKey: Uint8Array }>,
+): Promise<ReturnType<typeof contactMessage> | null> {
+  const { userId, channel, recipient, now, digestKey } = ask
+  const code = contactCode(digestKey, ask)
+  const latest = await readCode(db, userId, channel)
+  const digest = digestOf(digestKey, [userId, channel, recipient, code])
+  if (!latest || now >= latest.expiresAt || !latest.digest.equals(digest)) return null
+  return contactMessage(channel, code)
 }
 
 /** What the message with a code says: how to use it or ignore it, and nothing of the account. */

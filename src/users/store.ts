@@ -189,6 +189,23 @@ export async function lockCode(
   return rows[0] ?? null
 }
 
+const readCodeStatement = {
+  name: 'users_read_code',
+  text: `select digest, expires_at as "expiresAt" from contact_code
+         where user_id = $1 and channel = $2`,
+}
+
+/** The latest code, used or not. */
+export async function readCode(
+  db: Queryable,
+  userId: UserId,
+  channel: Channel,
+): Promise<Pick<ContactCode, 'digest' | 'expiresAt'> | null> {
+  type Row = Pick<ContactCode, 'digest' | 'expiresAt'>
+  const { rows } = await db.query<Row>(readCodeStatement, [userId, channel])
+  return rows[0] ?? null
+}
+
 const countAttemptStatement = {
   name: 'users_count_attempt',
   text: `update contact_code

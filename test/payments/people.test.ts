@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { inTransaction } from '../../src/db/tx.ts'
 import type { UserId } from '../../src/ids/ids.ts'
 import { readMailbox } from '../../src/messages/mailbox.ts'
+import { sendCode } from '../../src/payments/people.ts'
 import { MINUTE } from '../../src/time.ts'
 import { codeRecipient } from '../../src/users/code-recipient.ts'
 import type { Reachable } from '../../src/users/open.ts'
@@ -60,10 +62,40 @@ test('an address that nobody proved is told of nothing', async () => {
   const alice = await world.person()
   const first = `first-${(await userOf(alice)).email}`
   await world.payments.changeProfile(alice, { email: first }, null, { fresh: true })
+  // Before the next one takes its place, and it is not worth sending any more.
+  await codeTo(first)
   world.advance(MINUTE)
   await world.payments.changeProfile(alice, { email: `second-${first}` }, null, { fresh: true })
   await codeTo(`second-${first}`)
   assert.deepEqual(await subjectsTo(first), ['Your Farthing code'])
+})
+
+test('a code that proves a contact stands in no job', async () => {
+  const alice = await world.person()
+  const email = `new-${(await userOf(alice)).email}`
+  await world.payments.changeProfile(alice, { email }, null, { fresh: true })
+  const before = await codeTo(email)
+  world.advance(MINUTE)
+  const jobs = await inTransaction(
+    world.pool,
+    async (tx) => {
+      await sendCode(world.parts, tx, alice, 'email')
+      const { rows } = await tx.query<{ job: string }>(
+        `select payload::text as job from graphile_worker._private_jobs
+         where payload ->> 'recipient' = $1`,
+        [email],
+      )
+      return rows.map(({ job }) => job)
+    },
+    { lockTimeoutMs: 2_000 },
+  )
+  const code = await world.until(async () => {
+    const latest = await codeTo(email)
+    return latest !== before && latest
+  })
+  assert.equal(jobs.length, 1)
+  assert(!jobs.join().includes(code))
+  await world.payments.confirmContact(alice, { channel: 'email', code }, null)
 })
 
 test('an address may be changed again at once; its code is then to be asked for', async () => {

@@ -10,6 +10,7 @@ import type { Micros } from '../../src/time.ts'
 import { changeProfile } from '../../src/users/change-profile.ts'
 import { ATTEMPTS_PER_DAY, CODES_PER_DAY } from '../../src/users/contacts.ts'
 import { confirmContact, contactMessage, issueContactCode } from '../../src/users/contacts.ts'
+import { contactCode, contactCodeMessage } from '../../src/users/contacts.ts'
 import { findUser } from '../../src/users/find.ts'
 import { openUser } from '../../src/users/open.ts'
 import type { Reachable } from '../../src/users/open.ts'
@@ -47,11 +48,12 @@ async function someone(): Promise<Reachable> {
 }
 
 async function issue(userId: UserId, channel: Channel, now: Micros = start) {
-  return await inTransaction(
+  const seeded = await inTransaction(
     database.pool,
     async (tx) => await issueContactCode(tx, { userId, channel, now, digestKey }),
     options,
   )
+  return { ...seeded, code: contactCode(digestKey, seeded) }
 }
 
 async function confirm(userId: UserId, channel: Channel, code: string, now: Micros = start) {
@@ -85,6 +87,23 @@ test('the code proves the contact it was sent to, and no other', async () => {
   const byPhone = await issue(ann.userId, 'phone')
   assert.equal(byPhone.recipient, ann.phoneNumber)
   assert.equal((await confirm(ann.userId, 'phone', byPhone.code)).phoneVerifiedAt, start)
+})
+
+test('a message is made from the seed while its code is worth something, and with the key alone', async () => {
+  const { userId } = await someone()
+  const { code, ...first } = await issue(userId, 'email')
+  assert(!JSON.stringify(first).includes(code))
+  const messageAt = async (now: Micros, seeded = first, key = digestKey) =>
+    await contactCodeMessage(database.pool, { ...seeded, now, digestKey: key })
+  assert.match((await messageAt(start))?.body ?? '', new RegExp(`code is ${code}\\.`))
+  assert.equal(await messageAt(start, first, randomBytes(32)), null)
+  assert.equal(await messageAt(later(start, 30n * MINUTE)), null)
+
+  const { code: newer, ...second } = await issue(userId, 'email', later(start, MINUTE))
+  assert.equal(await messageAt(later(start, MINUTE)), null, 'another one took its place')
+  assert.notEqual(await messageAt(later(start, MINUTE), second), null)
+  await confirm(userId, 'email', newer, later(start, MINUTE))
+  assert.equal(await messageAt(later(start, MINUTE), second), null, 'it was used')
 })
 
 test('what is verified needs no code', async () => {

@@ -6,6 +6,7 @@ import { sessionClaims } from '../../auth/tokens.ts'
 import type { Queryable } from '../../db/query.ts'
 import { parseId, printId } from '../../ids/ids.ts'
 import type { UserId } from '../../ids/ids.ts'
+import type { Scope } from '../../scopes.ts'
 import { SECOND } from '../../time.ts'
 import type { Micros } from '../../time.ts'
 import { findUser } from '../../users/find.ts'
@@ -14,7 +15,25 @@ import type { Client } from './clients.ts'
 /** An absolute end, as that of the session which it belongs to. */
 export const GRANT_SECONDS = 14 * 24 * 3_600
 
+/** What an app may hear of who somebody is. @see OpenID Connect Core 1.0, section 5.4 */
+const identityScopes = ['openid', 'profile', 'email', 'phone', 'offline_access'] as const
+
 type Grant = InstanceType<Provider['Grant']>
+
+/** What an app is let do. */
+export type Granted = Readonly<{
+  identity: readonly (typeof identityScopes)[number][]
+  scopes: readonly Scope[]
+}>
+
+/** What an app asks for, of what it may. `asked` is the parameter of its request. */
+export function askedBy({ scopes }: Client, asked: unknown): Granted {
+  const words = typeof asked === 'string' ? asked.split(' ') : []
+  return {
+    identity: identityScopes.filter((scope) => words.includes(scope)),
+    scopes: scopes.filter((scope) => words.includes(scope)),
+  }
+}
 
 type GrantParts = Readonly<{
   sessions: Sessions
@@ -34,22 +53,41 @@ export type GrantAsk = Readonly<{
 }>
 
 /**
- * Opens a session for an app, with a grant of all that this app may ask for. The grant is named
- * after the session: ending one ends the other.
+ * Opens a session for an app, with a grant of what it was let do. The grant is named after the
+ * session: ending one ends the other.
  */
 export async function openGrant(
   provider: Provider,
-  { sessions, clientOf, audience }: GrantParts,
+  { sessions, audience }: Pick<GrantParts, 'sessions' | 'audience'>,
   ask: GrantAsk,
+  granted: Granted,
 ): Promise<Grant> {
   const sessionId = await sessions.open(ask)
   const { userId, clientId } = ask
   const grant = new provider.Grant({ accountId: printId('user', userId), clientId })
   grant.jti = grantOf({ userId, sessionId })
-  grant.addOIDCScope('openid profile email phone offline_access')
-  grant.addResourceScope(audience, clientOf(clientId).scopes.join(' '))
+  return await widen(grant, granted, audience)
+}
+
+/** Lets an app do this too. The grant ends when it did. */
+export async function widen(grant: Grant, granted: Granted, audience: string): Promise<Grant> {
+  const { identity, scopes } = granted
+  if (identity.length > 0) grant.addOIDCScope(identity.join(' '))
+  if (scopes.length > 0) grant.addResourceScope(audience, scopes.join(' '))
   await grant.save()
   return grant
+}
+
+/** A grant that somebody gave an app before, if the session of that name goes on. */
+export async function standingGrant(
+  provider: Provider,
+  sessions: Sessions,
+  of: Readonly<{ grantId: string; userId: UserId; clientId: string }>,
+): Promise<Grant | undefined> {
+  const grant = await provider.Grant.find(of.grantId)
+  const whose = sessionOfGrant(of.grantId)
+  if (whose?.userId !== of.userId || grant?.clientId !== of.clientId) return undefined
+  return (await sessions.claimsOf(whose)) ? grant : undefined
 }
 
 /**
@@ -73,16 +111,18 @@ export async function grantFor(
     if (shown.at > claims.authenticatedAt) await parts.sessions.note(whose, shown)
     return grant
   }
-  const { firstParty, metadata } = parts.clientOf(client.clientId)
+  const { firstParty, metadata, scopes } = parts.clientOf(client.clientId)
   if (!firstParty || metadata.application_type === 'native') return undefined
-  return await openGrant(provider, parts, {
+  const beginning = {
     ...whence,
     userId,
     clientId: client.clientId,
     methods: shown.methods,
     authenticatedAt: shown.at,
     browserId: session.uid,
-  })
+  }
+  // Nobody is asked, so nobody need be asked again: its tokens hold what each request asks for.
+  return await openGrant(provider, parts, beginning, { identity: identityScopes, scopes })
 }
 
 /** What access tokens of a grant say beside what all do. */

@@ -122,6 +122,10 @@ ${newPasswordField}
 }
 
 const meaning: Readonly<Record<string, string>> = {
+  openid: 'recognize you',
+  profile: 'see your name and handle',
+  email: 'see your e-mail address',
+  phone: 'see your phone number',
   'user:read': 'see your profile',
   'user:write': 'change your profile',
   'accounts:read': 'see your linked bank accounts',
@@ -136,7 +140,8 @@ export function consentPage(
   ask: Readonly<{ base: string; app: string; user: string; scopes: readonly string[] }>,
 ): string {
   const { base, app, user, scopes } = ask
-  const rows = scopes.map((scope) => markup`<li>${meaning[scope] ?? scope}</li>`)
+  const lines = scopes.flatMap((scope) => meaning[scope] ?? [])
+  const rows = lines.map((line) => markup`<li>${line}</li>`)
   return print({
     title: `Allow ${app}?`,
     body: markup`<section class="card"><h1>Allow ${app}?</h1>

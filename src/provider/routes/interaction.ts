@@ -16,8 +16,7 @@ import type { UserId } from '../../ids/ids.ts'
 import { MILLISECOND, SECOND } from '../../time.ts'
 import type { Clock, Micros } from '../../time.ts'
 import { findUser } from '../../users/find.ts'
-import { openGrant } from '../openid/grants.ts'
-import { timeOf } from '../openid/grants.ts'
+import { askedBy, openGrant, standingGrant, timeOf, widen } from '../openid/grants.ts'
 import type { Client } from '../openid/clients.ts'
 import type { Sessions } from '../../auth/sessions/sessions.ts'
 import * as pages from '../pages/sign-in.ts'
@@ -240,14 +239,34 @@ function signInPage(
 }
 
 async function consentPage(parts: InteractionParts, interaction: Interaction): Promise<string> {
-  const { name, scopes } = parts.clientOf(passing.clientIdOf(interaction))
+  const client = parts.clientOf(passing.clientIdOf(interaction))
   const userId = parseId('user', interaction.session?.accountId ?? '')
   const user = userId && (await findUser(parts.db, userId))
   if (!user) throw new AppError('route_unknown')
-  return pages.consentPage({ base: baseOf(interaction), app: name, user: user.handle, scopes })
+  const { identity, scopes } = askedBy(client, interaction.params['scope'])
+  const before = (await grantBefore(parts, interaction, userId))?.getResourceScope(parts.audience)
+  const had = new Set((before ?? '').split(' '))
+  const all = client.scopes.filter((scope) => scopes.includes(scope) || had.has(scope))
+  const page = { base: baseOf(interaction), app: client.name, user: user.handle }
+  return pages.consentPage({ ...page, scopes: [...identity, ...all] })
 }
 
-/** Opens a session for the app. A device's has nothing to do with the browser that allowed it. */
+/** What this app was let do in this browser before, and asks for more now. */
+async function grantBefore(
+  { provider, sessions }: InteractionParts,
+  interaction: Interaction,
+  userId: UserId,
+) {
+  const { grantId } = interaction
+  if (grantId === undefined || interaction.deviceCode !== undefined) return undefined
+  const clientId = passing.clientIdOf(interaction)
+  return await standingGrant(provider, sessions, { grantId, userId, clientId })
+}
+
+/**
+ * Lets the app do what it asks for: in a session of its own, or in the one that it has in this
+ * browser. A device's has nothing to do with the browser that allowed it.
+ */
 async function allow(
   parts: InteractionParts,
   interaction: Interaction,
@@ -264,19 +283,21 @@ async function allow(
   const clientId = passing.clientIdOf(interaction)
   const { network, device } = passing.whenceOf(request, clientId)
   const ofDevice = interaction.deviceCode !== undefined
-  const grant = await openGrant(
-    provider,
-    { sessions, clientOf, audience },
-    {
-      userId,
-      clientId,
-      methods: browser.amr ?? [],
-      authenticatedAt: timeOf(browser.loginTs),
-      network,
-      device: ofDevice ? clientOf(clientId).name : device,
-      browserId: ofDevice ? null : browser.uid,
-    },
-  )
+  const client = clientOf(clientId)
+  const granted = askedBy(client, interaction.params['scope'])
+  const beginning = {
+    userId,
+    clientId,
+    methods: browser.amr ?? [],
+    authenticatedAt: timeOf(browser.loginTs),
+    network,
+    device: ofDevice ? client.name : device,
+    browserId: ofDevice ? null : browser.uid,
+  }
+  const before = await grantBefore(parts, interaction, userId)
+  const grant = before
+    ? await widen(before, granted, audience)
+    : await openGrant(provider, { sessions, audience }, beginning, granted)
   return await provider.interactionResult(request.raw, reply.raw, {
     consent: { grantId: grant.jti },
   })

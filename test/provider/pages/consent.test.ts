@@ -46,6 +46,55 @@ test('what one browser was allowed, another one asks for', async () => {
   assert.equal(silent.url.searchParams.get('error'), 'consent_required')
 })
 
+test('an app is let do what it asks for, and asked again when it asks for more', async () => {
+  const visitor = openVisitor(provider.issuer)
+  const narrow = { scope: 'openid user:read' }
+  const begun = await theirs.begin(narrow)
+  const asked = await signInOn(visitor, await visitor.open(begun.url), ada)
+  assert.match(asked.html, /see your profile/)
+  assert.doesNotMatch(asked.html, /see your payments|e-mail/)
+  const first = await theirs.finish(begun, (await visitor.submit(asked, {}, '/consent')).url)
+  const { sid, scope } = decodeJwt(first.access_token)
+  assert.equal(scope, 'user:read')
+  const same = await visitor.open((await theirs.begin({ ...narrow, prompt: 'none' })).url)
+  assert(same.url.searchParams.has('code'))
+
+  const wide = { scope: 'openid email payments:read' }
+  const silent = await visitor.open((await theirs.begin({ ...wide, prompt: 'none' })).url)
+  assert.equal(silent.url.searchParams.get('error'), 'consent_required')
+  const more = await theirs.begin(wide)
+  const again = await visitor.open(more.url)
+  assert.match(again.html, /Allow Corner Shop\?[^]*e-mail address[^]*profile[^]*payments/)
+  const second = await theirs.finish(more, (await visitor.submit(again, {}, '/consent')).url)
+  assert.deepEqual(
+    [decodeJwt(second.access_token)['sid'], decodeJwt(second.access_token)['scope']],
+    [sid, 'payments:read'],
+  )
+  const all = await theirs.begin({ scope: 'openid email user:read payments:read', prompt: 'none' })
+  const third = await theirs.finish(all, (await visitor.open(all.url)).url)
+  assert.equal(decodeJwt(third.access_token)['scope'], 'user:read payments:read')
+  // What it was given before stays as narrow as it was.
+  const { refresh_token = '' } = first
+  assert.equal(decodeJwt((await theirs.refresh(refresh_token)).access_token)['scope'], 'user:read')
+})
+
+test('what one app was let do is no grant of another, nor of who signs in next', async () => {
+  const visitor = openVisitor(provider.issuer)
+  const begun = await theirs.begin()
+  const asked = await signInOn(visitor, await visitor.open(begun.url), ada)
+  await theirs.finish(begun, (await visitor.submit(asked, {}, '/consent')).url)
+  const bob = await provider.customer()
+  const next = await theirs.begin({ scope: 'openid user:read', prompt: 'login' })
+  const handing = await signInOn(visitor, await visitor.open(next.url), bob)
+  // A script sends this form: the one before is signed out first.
+  const page = await visitor.submit(handing, {}, '/session/end/confirm')
+  assert.match(page.html, /Allow Corner Shop\?/)
+  assert.doesNotMatch(page.html, /see your payments/)
+  const tokens = await theirs.finish(next, (await visitor.submit(page, {}, '/consent')).url)
+  const { sub, scope } = decodeJwt(tokens.access_token)
+  assert.deepEqual([sub, scope], [bob.id, 'user:read'])
+})
+
 test('an app that is not allowed hears so, and no session begins', async () => {
   const bob = await provider.customer()
   const visitor = openVisitor(provider.issuer)

@@ -30,6 +30,7 @@ const nothing = async (): Promise<void> => undefined
 const idle: Handlers = {
   'send-message': nothing,
   'send-secret': nothing,
+  'send-contact-code': nothing,
   'send-payment-code': nothing,
   'sweep-waiting': nothing,
   'submit-instruction': nothing,
