@@ -12,6 +12,7 @@ import { findUser } from '../../users/find.ts'
 import type { Directory } from '../directory.ts'
 import type { AccessToken, IssueToken } from '../tokens.ts'
 import { digestOfRefreshToken, makeRefreshToken, ownerOfRefreshToken } from './refresh-token.ts'
+import { standingOrLess } from './standing.ts'
 import * as store from './store.ts'
 import type { OpenSession, Whose } from './store.ts'
 
@@ -101,7 +102,8 @@ export type SessionParts = Readonly<{
 
 /** Sessions in the tables `session` and `refresh_token`; a session is the family of its tokens. */
 export function createSessions(parts: SessionParts): Sessions {
-  const { pool, directory, issueToken, clock } = parts
+  const { pool, issueToken, clock } = parts
+  const standing = standingOrLess(parts.directory, clock)
   const tokensLive = BigInt(parts.tokenTtlSeconds) * SECOND
 
   async function insert(tx: Queryable, beginning: Beginning): Promise<SessionId> {
@@ -138,7 +140,7 @@ export function createSessions(parts: SessionParts): Sessions {
       findUser(pool, userId),
     ])
     if (!session || !user || user.status === 'closed') return null
-    const { open, roles } = await standingOrLess(directory, userId)
+    const { open, roles } = await standing(userId)
     return open ? { ...session, roles } : null
   }
 
@@ -244,19 +246,6 @@ export function createSessions(parts: SessionParts): Sessions {
     endOthers: async (tx, userId, browserId) =>
       await endBut(tx, userId, (session) => session.browserId === browserId),
     endIn,
-  }
-}
-
-/**
- * A directory that is away must not end the sessions of those who have signed in: they go on as
- * customers, and without any role until it answers again.
- */
-async function standingOrLess(directory: Directory, userId: UserId) {
-  try {
-    return await directory.standing(userId)
-  } catch (error) {
-    if (!(error instanceof AppError) || error.code !== 'directory_unavailable') throw error
-    return { open: true, roles: [] }
   }
 }
 
