@@ -6,7 +6,8 @@ import type { AuthLayer } from '../../access/auth-layer.ts'
 import type { Arrive } from '../../auth/arrival.ts'
 import type { Directory } from '../../auth/directory.ts'
 import type { Factors } from '../../auth/factors/factors.ts'
-import type { Recorder } from '../../auth/guard/record.ts'
+import { changePassword } from '../../auth/recovery/change-password.ts'
+import type { RecoveryParts } from '../../auth/recovery/parts.ts'
 import type { SignIn } from '../../auth/sign-in.ts'
 import type { Queryable } from '../../db/query.ts'
 import { AppError } from '../../errors.ts'
@@ -30,9 +31,9 @@ export type InteractionParts = Readonly<{
   signIn: SignIn
   factors: Factors
   sessions: Sessions
-  record: Recorder
   arrive: Arrive
   layer: AuthLayer
+  recovery: RecoveryParts
   clientOf: (id: string) => Client
   audience: string
 }>
@@ -273,23 +274,15 @@ async function changeExpired(
   reply: FastifyReply,
   userId: UserId,
 ): Promise<FastifyReply> {
-  const { directory, clock, record, db, factors } = parts
   const whence = passing.whenceOf(request, passing.clientIdOf(interaction))
-  const user = await findUser(db, userId)
-  if (!user) throw new AppError('route_unknown')
-  const ask = { ...request.body, userId, known: user, now: clock.now() }
-  const kind = 'password_changed'
   try {
-    const outcome = await directory.change(ask)
-    if (outcome !== 'changed') throw new AppError('credentials_invalid')
+    const ask = { ...request.body, userId, sessionId: null, whence }
+    await changePassword(parts.recovery, ask)
   } catch (error) {
     const problem = passing.sentenceFor(error, mendable)
-    const facts = { why: 'expired' }
-    await record({ ...whence, userId, kind, outcome: 'refused', facts })
     return await reply.send(pages.newPasswordPage({ base: baseOf(interaction), problem }))
   }
-  await record({ ...whence, userId, kind, outcome: 'done', facts: { why: 'expired' } })
-  const { totp, passkeys } = await factors.enrolled(userId)
+  const { totp, passkeys } = await parts.factors.enrolled(userId)
   if (!totp && passkeys === 0)
     return await go(reply, await enter(parts, request, reply, { userId, methods: ['pwd'] }))
   await passing.keepPending(interaction, { userId, expired: false })
