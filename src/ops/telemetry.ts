@@ -25,6 +25,7 @@ type Job = Readonly<{
 }>
 type DatabaseEvent = Readonly<{ event: string; error?: unknown }>
 type AccessTrouble = Readonly<{ message: string }>
+type AuthTrouble = Readonly<{ message: string; error: unknown }>
 type QueueTrouble = Readonly<{ level: string; message: string }>
 
 const latencySeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -45,6 +46,9 @@ export function createTelemetry({ log, poolCounts }: TelemetryParts): Telemetry 
     }),
     listen('farthing:access.trouble', ({ message }: AccessTrouble) => {
       log.warn({ message }, 'access')
+    }),
+    listen('farthing:auth.trouble', ({ message, error }: AuthTrouble) => {
+      log.warn({ message, err: error }, 'auth')
     }),
     listen('farthing:database.event', countDatabaseEvents(registry, log)),
   ]

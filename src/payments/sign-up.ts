@@ -59,7 +59,8 @@ async function finishOrLeave(
   try {
     await directory.finish(userId, now)
   } catch (error) {
-    if (!(error instanceof AppError) || error.code !== 'directory_unavailable') throw error
+    const passing = ['directory_unavailable', 'overloaded']
+    if (!(error instanceof AppError) || !passing.includes(error.code)) throw error
   }
 }
 

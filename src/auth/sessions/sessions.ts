@@ -14,6 +14,7 @@ import type { Directory } from '../directory.ts'
 import type { Recorder, Whence } from '../guard/record.ts'
 import type { AccessToken, IssueToken } from '../tokens.ts'
 import { digestOfRefreshToken, makeRefreshToken, ownerOfRefreshToken } from './refresh-token.ts'
+import { standingOrLess } from './standing.ts'
 import * as store from './store.ts'
 import type { OpenSession, Whose } from './store.ts'
 
@@ -116,6 +117,7 @@ export type SessionParts = Readonly<{
 /** Sessions in the tables `session` and `refresh_token`; a session is the family of its tokens. */
 export function createSessions(parts: SessionParts): Sessions {
   const { pool, directory, issueToken, clock, record } = parts
+  const standing = standingOrLess(directory, clock)
   const tokensLive = BigInt(parts.tokenTtlSeconds) * SECOND
 
   async function insert(tx: Queryable, beginning: Beginning): Promise<SessionId> {
@@ -161,7 +163,7 @@ export function createSessions(parts: SessionParts): Sessions {
   async function standingOf(userId: UserId): ReturnType<Directory['standing']> {
     const user = await findUser(pool, userId)
     if (!user || user.status === 'closed') return nowhere
-    return await standingOrLess(directory, userId)
+    return await standing(userId)
   }
 
   /** @throws AppError `refresh_token_invalid` */
@@ -285,19 +287,6 @@ export function createSessions(parts: SessionParts): Sessions {
 
 /** The standing of who may not go on. */
 const nowhere = { open: false, roles: [] } as const
-
-/**
- * A directory that is away must not end the sessions of those who have signed in: they go on as
- * customers, and without any role until it answers again.
- */
-async function standingOrLess(directory: Directory, userId: UserId) {
-  try {
-    return await directory.standing(userId)
-  } catch (error) {
-    if (!(error instanceof AppError) || error.code !== 'directory_unavailable') throw error
-    return { open: true, roles: [] }
-  }
-}
 
 /** @see Sessions.requireSince */
 async function requireSince({ userId, browserId, at }: ShownIn, db: Queryable) {

@@ -2,6 +2,8 @@ import { setPriority } from 'node:os'
 import { readConfig } from '../../config.ts'
 import { guardDatabase } from '../../db/guard.ts'
 import { loadKeys } from '../../keys.ts'
+import { createLog } from '../../ops/log.ts'
+import { createTelemetry } from '../../ops/telemetry.ts'
 import { systemClock } from '../../time.ts'
 import { buildAuthDoor } from './build.ts'
 import { requireMigrated, sharedDatabase, sharedPool } from '../database.ts'
@@ -20,6 +22,8 @@ export async function auth(): Promise<number> {
   try {
     const pool = sharedPool(config, database.url)
     closers.unshift(async () => await pool.end())
+    // Nobody reads its metrics. What is published of trouble goes to the log.
+    createTelemetry({ log: createLog(config.environment), poolCounts: pool.counts })
     await guardDatabase(pool)
     await requireMigrated(pool)
     const port = config.auth.port === 0 ? await freePort(config.host) : config.auth.port

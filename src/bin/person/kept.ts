@@ -28,21 +28,40 @@ export async function keep(session: Kept): Promise<void> {
   await rename(draft, file)
 }
 
-/** @throws StartRefused when nobody is signed in here. */
-export async function kept(): Promise<Kept> {
+/**
+ * The session that is kept here of this issuer: no other gets to see its tokens.
+ *
+ * @throws StartRefused when nobody is signed in here, or at another issuer.
+ */
+export async function kept(issuer: string): Promise<Kept> {
   let text: string
   try {
     text = await readFile(path(), 'utf8')
   } catch (cause) {
     throw new StartRefused('You are not signed in here: run `farthing sign-in`.', { cause })
   }
-  try {
-    return JSON.parse(text) as Kept
-  } catch {
+  const session = parse(text)
+  if (session === null) {
     throw new StartRefused(`${path()} cannot be read: run \`farthing sign-in\` anew.`)
   }
+  if (session.issuer !== issuer) {
+    throw new StartRefused(`You are signed in at ${session.issuer}, not at ${issuer}.`)
+  }
+  return session
 }
 
 export async function forget(): Promise<void> {
   await rm(path(), { force: true })
+}
+
+/** Null for what `keep` has not written. */
+function parse(text: string): Kept | null {
+  try {
+    const found = JSON.parse(text) as Partial<Kept> | null
+    const texts = [found?.issuer, found?.userId, found?.accessToken, found?.refreshToken]
+    const whole = texts.every((one) => typeof one === 'string')
+    return whole && typeof found?.expiresAtMs === 'number' ? (found as Kept) : null
+  } catch {
+    return null
+  }
 }

@@ -11,6 +11,7 @@ import type { Kept } from './kept.ts'
 const ANSWER_WITHIN_SECONDS = 10
 /** A token that ends while a request is on its way is of no use. */
 const SPARE_MS = 15_000
+const SESSION_OVER = 'Your session is over: run `farthing sign-in`.'
 
 /**
  * Signs the command line in: a person types a code into a browser, on any device, and allows it
@@ -22,11 +23,11 @@ export async function signIn(): Promise<number> {
   const config = readConfig(process.env)
   const provider = await providerOf(config)
   const scope = ['openid', 'profile', 'offline_access', ...customerScopes].join(' ')
-  const asked = await client.initiateDeviceAuthorization(provider, { scope })
+  const asked = await heard(config, client.initiateDeviceAuthorization(provider, { scope }))
   console.log(`Open ${asked.verification_uri} in a browser, and type this code:\n`)
   console.log(`  ${asked.user_code}\n`)
   console.log(`It works for ${Math.floor((asked.expires_in ?? 600) / 60)} minutes. Waiting …`)
-  const tokens = await allowed(provider, asked)
+  const tokens = await heard(config, client.pollDeviceAuthorizationGrant(provider, asked))
   const session = sessionOf(config, tokens)
   await keep(session)
   const handle = tokens.claims()?.['preferred_username']
@@ -34,43 +35,41 @@ export async function signIn(): Promise<number> {
   return 0
 }
 
-async function allowed(
-  provider: client.Configuration,
-  asked: client.DeviceAuthorizationResponse,
-): Promise<Tokens> {
-  try {
-    return await client.pollDeviceAuthorizationGrant(provider, asked)
-  } catch (cause) {
-    const why = cause instanceof client.ResponseBodyError ? cause.error : null
-    if (why === 'access_denied') throw new StartRefused('It was not allowed.', { cause })
-    if (why === 'expired_token') {
-      throw new StartRefused('The code has expired: run `farthing sign-in` anew.', { cause })
-    }
-    throw cause
-  }
-}
-
 /** Says who is signed in here, as the API knows them. */
 export async function whoAmI(): Promise<number> {
   const config = readConfig(process.env)
   const { accessToken, userId } = await fresh(config)
-  const answer = await fetch(`${config.publicUrl}/v1/user/${userId}`, {
-    headers: { authorization: `Bearer ${accessToken}` },
-    signal: AbortSignal.timeout(ANSWER_WITHIN_SECONDS * 1_000),
-  })
-  const told = (await answer.json()) as Partial<Record<string, string>>
-  if (!answer.ok) throw new StartRefused(told['errorMessage'] ?? `The API said ${answer.status}.`)
+  const told = await askApi(config, `/v1/user/${userId}`, accessToken)
   console.log(`${told['handle']} (${told['displayName']}), ${userId}`)
   return 0
+}
+
+type Told = Partial<Record<string, string>>
+
+/** @throws StartRefused with the sentence of a refusal. */
+async function askApi({ publicUrl }: Config, route: string, accessToken: string): Promise<Told> {
+  let answer, told
+  try {
+    answer = await fetch(publicUrl + route, {
+      headers: { authorization: `Bearer ${accessToken}` },
+      signal: AbortSignal.timeout(ANSWER_WITHIN_SECONDS * 1_000),
+    })
+    told = (await answer.json()) as Told
+  } catch (cause) {
+    throw new StartRefused(`The API at ${publicUrl} does not answer.`, { cause })
+  }
+  if (answer.ok) return told
+  if (told['code'] === 'token_invalid') throw new StartRefused(SESSION_OVER)
+  throw new StartRefused(told['errorMessage'] ?? `The API said ${answer.status}.`)
 }
 
 /** Ends the session here and at the provider. */
 export async function signOut(): Promise<number> {
   const config = readConfig(process.env)
-  const { refreshToken } = await kept()
+  const { refreshToken } = await kept(config.auth.url)
   const provider = await providerOf(config)
   const hint = { token_type_hint: 'refresh_token' }
-  await client.tokenRevocation(provider, refreshToken, hint)
+  await heard(config, client.tokenRevocation(provider, refreshToken, hint))
   await forget()
   console.log('You are signed out.')
   return 0
@@ -78,20 +77,34 @@ export async function signOut(): Promise<number> {
 
 /** The session that is kept here, refreshed when its token has nearly ended. */
 async function fresh(config: Config): Promise<Kept> {
-  const session = await kept()
-  if (session.issuer !== config.auth.url) {
-    throw new StartRefused(`You are signed in at ${session.issuer}, not at ${config.auth.url}.`)
-  }
+  const session = await kept(config.auth.url)
   if (nowMs() + SPARE_MS < session.expiresAtMs) return session
   const provider = await providerOf(config)
+  const tokens = await heard(config, client.refreshTokenGrant(provider, session.refreshToken))
+  const next = sessionOf(config, tokens, session)
+  await keep(next)
+  return next
+}
+
+/** What the auth layer refuses, in words for who asked. */
+const sentences: Readonly<Record<string, string>> = {
+  access_denied: 'It was not allowed.',
+  expired_token: 'The code has expired: run `farthing sign-in` anew.',
+  invalid_grant: SESSION_OVER,
+}
+
+/** @throws StartRefused for whatever the auth layer refuses, or when nothing comes from it. */
+async function heard<T>({ auth }: Config, answer: Promise<T>): Promise<T> {
   try {
-    const tokens = await client.refreshTokenGrant(provider, session.refreshToken)
-    const next = sessionOf(config, tokens, session)
-    await keep(next)
-    return next
+    return await answer
   } catch (cause) {
-    if (!(cause instanceof client.ResponseBodyError) || cause.error !== 'invalid_grant') throw cause
-    throw new StartRefused('Your session is over: run `farthing sign-in`.', { cause })
+    if (cause instanceof client.ResponseBodyError) {
+      const told = sentences[cause.error] ?? `The auth layer refuses it: ${cause.error}.`
+      throw new StartRefused(told, { cause })
+    }
+    const away = cause instanceof TypeError && cause.message === 'fetch failed'
+    if (!away && !(cause instanceof client.ClientError)) throw cause
+    throw new StartRefused(`The auth layer at ${auth.url} does not answer.`, { cause })
   }
 }
 
@@ -105,7 +118,7 @@ async function providerOf(config: Config): Promise<client.Configuration> {
       timeout: ANSWER_WITHIN_SECONDS,
     })
   } catch (cause) {
-    throw new StartRefused(`The auth layer at ${issuer.href} does not answer.`, { cause })
+    throw new StartRefused(`The auth layer at ${config.auth.url} does not answer.`, { cause })
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { readAccount } from '../../../src/auth/directories/ldap/store.ts'
 import { newId, printId } from '../../../src/ids/ids.ts'
 import type { UserId } from '../../../src/ids/ids.ts'
@@ -104,6 +105,21 @@ test(
     await place.admin.replace(place.domain.domainDn, { pwdHistoryLength: '0' })
   },
 )
+
+test('the domain forgets wrong passwords after a pause, not after a window', options, async () => {
+  const userId = await signedUp(place)
+  const { domainDn } = place.domain
+  const second = String(-10_000_000n)
+  await place.admin.replace(domainDn, { lockOutObservationWindow: second, lockoutThreshold: '4' })
+  // Two seconds and more: none of these stands in one window with all the others.
+  for (let tries = 0; tries < 4; tries++) {
+    assert.equal(await place.directory.verify(userId, other), 'wrong')
+    await delay(700)
+  }
+  assert.equal(await place.directory.verify(userId, phrase), 'locked')
+  const quarter = String(-15n * 60n * 10_000_000n)
+  await place.admin.replace(domainDn, { lockOutObservationWindow: quarter, lockoutThreshold: '10' })
+})
 
 test('whom an administrator has disabled stays so, whatever they show', options, async () => {
   const userId = await signedUp(place)

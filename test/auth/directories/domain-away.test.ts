@@ -106,6 +106,18 @@ test(
   },
 )
 
+test('a connection that has ended asks nothing more, least of all as nobody', options, async () => {
+  const { domain } = place
+  const connection = await domain.administrator()
+  const { domainDn } = domain
+  await domain.kill()
+  await domain.start()
+  await until('the end is seen', () => !connection.isOpen())
+  const wanted = { attributes: ['minPwdLength'], binary: [] }
+  await away(() => connection.read(domainDn, wanted), 1_000)
+  await away(() => connection.replace(domainDn, { minPwdLength: '1' }), 1_000)
+})
+
 test('one that was deaf for a moment is asked again, on a new connection', options, async () => {
   const { directory, domain } = place
   const userId = await signedUp(place)

@@ -57,6 +57,7 @@ async function setPolicy(admin: Connection): Promise<void> {
     pwdHistoryLength: '0',
     minPwdAge: '0',
     maxPwdAge: '0',
+    // Operators set none. Tests see what becomes of an account that is locked.
     lockoutThreshold: '10',
     lockoutDuration: QUARTER,
     lockOutObservationWindow: QUARTER,

@@ -1,5 +1,6 @@
 import { Attribute, Change, Client } from 'ldapts'
 import type { Entry, Filter } from 'ldapts'
+import { AppError } from '../../../errors.ts'
 import { answered } from './refused.ts'
 
 const CONNECT_TIMEOUT_MS = 2_000
@@ -64,41 +65,49 @@ export async function connect(
 }
 
 function over(client: Client): Connection {
+  async function ask<T>(operation: string, call: () => Promise<T>): Promise<T> {
+    // The library would connect anew by itself, and ask as nobody.
+    if (!client.isConnected) {
+      const cause = new Error('the connection to the domain has ended')
+      throw new AppError('directory_unavailable', {}, { cause })
+    }
+    return await answered(operation, call())
+  }
+
   return {
     read: async (dn, { attributes, binary }) => {
       const options = { scope: 'base', ...asked({ attributes, binary }) } as const
-      const { searchEntries } = await answered('read', client.search(dn, options))
+      const { searchEntries } = await ask('read', async () => await client.search(dn, options))
       return searchEntries[0] ?? null
     },
     pages: async function* (below, filter, wanted) {
       const options = { scope: 'sub', filter, paged: { pageSize: PAGE }, ...asked(wanted) } as const
       const pages = client.searchPaginated(below, options)
       for (;;) {
-        const { done, value } = await answered('search', pages.next())
+        const { done, value } = await ask('search', async () => await pages.next())
         if (done === true) return
         yield value.searchEntries
       }
     },
     add: async (dn, values) => {
-      await answered('add', client.add(dn, Object.entries(values).map(attributeOf)))
+      const attributes = Object.entries(values).map(attributeOf)
+      await ask('add', async () => await client.add(dn, attributes))
     },
     replace: async (dn, values) => {
       const changes = Object.entries(values).map(
         (entry) => new Change({ operation: 'replace', modification: attributeOf(entry) }),
       )
-      await answered('change', client.modify(dn, changes))
+      await ask('change', async () => await client.modify(dn, changes))
     },
     swap: async (dn, attribute, before, after) => {
       const [old, next] = [attributeOf([attribute, before]), attributeOf([attribute, after])]
-      await answered(
-        'change',
-        client.modify(dn, [
-          new Change({ operation: 'delete', modification: old }),
-          new Change({ operation: 'add', modification: next }),
-        ]),
-      )
+      const changes = [
+        new Change({ operation: 'delete', modification: old }),
+        new Change({ operation: 'add', modification: next }),
+      ]
+      await ask('change', async () => await client.modify(dn, changes))
     },
-    remove: async (dn) => await answered('delete', client.del(dn)),
+    remove: async (dn) => await ask('delete', async () => await client.del(dn)),
     isOpen: () => client.isConnected,
     close: () => close(client),
   }
