@@ -4,6 +4,7 @@ import { openApp, refused, signInOn } from './kit/app.ts'
 import type { App } from './kit/app.ts'
 import { codesOn } from './kit/authenticator-app.ts'
 import type { NextCode } from './kit/authenticator-app.ts'
+import { assertPlain } from './kit/plain.ts'
 import { openProvider } from './kit/provider.ts'
 import type { Customer, OpenProvider } from './kit/provider.ts'
 import { signedInAgo } from './kit/rows.ts'
@@ -93,6 +94,31 @@ test('with an app the password opens a second step, and a wrong code nothing', a
   assert.match(twice.html, /role="alert"/)
 })
 
+test('the pages on the way need no script, and name every field and button', async () => {
+  const { ada, visitor, page, next } = await withApp()
+  const { issuer } = provider
+  const second = await signIn(ada)
+  const pages = [
+    page,
+    second.page,
+    await second.visitor.submit(second.page, { code: '000000' }, '/code'),
+    await visitor.submit(page, {}, '/account/recovery-codes'),
+    await visitor.submit(page, {}, '/account/contacts/email/code'),
+    await visitor.open(`${issuer}/account/password`),
+    await visitor.open(`${issuer}/reset`),
+    await visitor.open(`${issuer}/reset-password?token=x`),
+    await visitor.open(`${issuer}/lost-factors`),
+    await visitor.open(`${issuer}/cancel-factor-reset?token=x`),
+    await visitor.open(`${issuer}/session/end`),
+  ]
+  for (const shown of pages) assertPlain(shown)
+  await second.visitor.submit(second.page, { code: next() }, '/code')
+  const both = await visitor.open(`${issuer}/account`)
+  assert.match(both.html, /Sign out everywhere else/)
+  const fresh = await visitor.submit(both, {}, '/account/totp/remove')
+  assertPlain(await visitor.submit(fresh, {}, '/account/totp'))
+})
+
 test('recovery codes are shown once, and each signs in once', async () => {
   const at = await withApp()
   const codes = await makeCodes(at)
@@ -169,7 +195,7 @@ test('a second code at once is refused with how long it takes', async () => {
   const { visitor, page } = await atHome()
   await visitor.submit(page, {}, '/account/contacts/email/code')
   const again = await visitor.submit(page, {}, '/account/contacts/email/code')
-  assert.match(again.html, /role="alert">[^<]*Try again in a minute/)
+  assert.match(again.html, /role="alert">[^<]* try again in a minute\./)
 })
 
 test('a new password ends all other browsers, and this one stays with its apps', async () => {

@@ -14,6 +14,7 @@ const unknown = 'That did not work. Please try again.'
 
 /** Where whoever has not signed in lately does so first. */
 const signInAgain = '/account/again'
+const leadsToSignIn = new Set(['step_up_required', 'unauthenticated'])
 
 /** What the server says no to, with the sentence for it. */
 class Refused extends Error {}
@@ -26,7 +27,7 @@ async function send(path, body) {
   })
   const told = await answer.json()
   if (answer.ok) return told
-  if (answer.status === 401) globalThis.location.assign(signInAgain)
+  if (leadsToSignIn.has(told.code)) globalThis.location.assign(signInAgain)
   throw new Refused(told.errorMessage)
 }
 

@@ -20,8 +20,8 @@ ${app === null ? stayLink : leaveButton(app)}
     }),
   signedOut: (app) =>
     app === null
-      ? message('Signed out', 'You are signed out of this browser.')
-      : message('You have left', `You are signed out of ${app}. Your other apps go on.`),
+      ? message('Signed out', 'You are signed out of this browser.', toSignIn)
+      : message('You have left', `You are signed out of ${app}. Your other apps go on.`, toAccount),
   deviceCode: (form, problem) =>
     print({
       title: 'Connect a device',
@@ -41,7 +41,7 @@ ${{ text: plainForm(form) }}
 <p class="quiet">Go on only if you see the very same code on a device in front of you, and if it was
 you who began. Whoever sent you a code or a link here wants your money.</p>
 ${{ text: form }}
-<button form="op.deviceConfirmForm" >It is mine: go on</button>
+<button form="op.deviceConfirmForm">It is mine: go on</button>
 <button form="op.deviceConfirmForm" class="second" name="abort" value="yes">Stop</button>
 </section>`,
     }),
@@ -49,11 +49,20 @@ ${{ text: form }}
   problem: (title, text) => message(title, text),
 }
 
+/** Where a page that says one thing leads. */
+export type Onward = Readonly<{ to: string; text: string }>
+
+export const toAccount: Onward = { to: '/account', text: 'Account and security' }
+export const toSignIn: Onward = { to: '/account', text: 'Sign in' }
+
 /** A page that says one thing. */
-export function message(title: string, text: string): string {
+export function message(title: string, text: string, onward: Onward | null = null): string {
+  const { to, text: words } = onward ?? { to: '', text: '' }
+  const link = markup`<p class="links"><a href="${to}">${words}</a></p>`
   return print({
     title,
-    body: markup`<section class="card"><h1>${title}</h1><p>${text}</p></section>`,
+    body: markup`<section class="card"><h1>${title}</h1><p>${text}</p>
+${onward ? link : markup``}</section>`,
   })
 }
 

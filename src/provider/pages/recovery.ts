@@ -25,7 +25,9 @@ export function resetPage(
   const code = markup`<label>Code of your authenticator app
 <small>Or one of your recovery codes.</small>
 <input class="code" name="code" autocomplete="one-time-code" required minlength="6" maxlength="32"
- spellcheck="false"></label>`
+ spellcheck="false"></label>
+<p class="quiet">You have neither, but a passkey? It needs no password:
+<a href="/account">sign in with it</a>, and make recovery codes there.</p>`
   return print({
     title: 'Choose a new password',
     body: markup`<section class="card"><h1>Choose a new password</h1>
@@ -68,9 +70,12 @@ export function factorCodesPage(ask: Readonly<{ slip: string; problem: string | 
 ${alert(problem)}
 <form method="post" action="/lost-factors/codes">
 <input type="hidden" name="slip" value="${slip}">
-<label>Code from the e-mail <input class="code" name="emailCode" required maxlength="10"></label>
-<label>Code from the phone <input class="code" name="phoneCode" required maxlength="10"
- autocomplete="one-time-code"></label>
+<label>Code from the e-mail
+<input class="code" name="emailCode" inputmode="numeric" autocomplete="off" required
+ maxlength="10"></label>
+<label>Code from the phone
+<input class="code" name="phoneCode" inputmode="numeric" autocomplete="one-time-code" required
+ maxlength="10"></label>
 <button>Start the three days</button></form></section>`,
   })
 }
@@ -103,7 +108,7 @@ export function changePasswordPage(problem: string | null): string {
 <p class="quiet">You will be signed out everywhere else.</p>
 ${alert(problem)}
 <form method="post" action="/account/password">
-<label>Password until now
+<label>Current password
 <input name="before" type="password" autocomplete="current-password" required maxlength="1024">
 </label>
 ${newPasswordField}

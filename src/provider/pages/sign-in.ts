@@ -1,6 +1,6 @@
 import { markup } from '../../markup.ts'
 import type { Markup } from '../../markup.ts'
-import { alert, print } from './layout.ts'
+import { alert, print, scriptNeeded } from './layout.ts'
 
 /** `base` is the path of the interaction; `problem` what was wrong with the last try. */
 type Ask = Readonly<{ base: string; problem: string | null }>
@@ -21,50 +21,56 @@ ${why}
 ${alert(problem)}
 <form method="post" action="${base}/password">
 <label>E-mail, phone or handle
-<input name="login" value="${login}" autocomplete="username webauthn" required maxlength="254"
+<input name="login" value="${login}" autocomplete="username" required maxlength="254"
  autocapitalize="none" spellcheck="false"></label>
 <label>Password
 <input name="password" type="password" autocomplete="current-password" required maxlength="1024">
 </label>
 <button>Sign in</button>
 </form>
-${passkeyButton(base, 'Sign in with a passkey')}
-<p class="links"><a href="${base}/register">Create an account</a>
+${passkeyForm(base, markup`<button class="second">Sign in with a passkey</button>`)}
+<p class="links">${again ? markup`` : markup`<a href="${base}/register">Create an account</a>`}
 <a href="/reset">Forgot your password?</a></p>
 </section>`,
   })
 }
 
 /** Needs script: without it there is no passkey, and no button that does nothing. */
-function passkeyButton(base: string, text: string): Markup {
+function passkeyForm(base: string, button: Markup): Markup {
   return markup`<form data-passkey="${base}/passkey" hidden>
-<button class="second">${text}</button><p class="alert" role="alert" hidden></p></form>`
+${button}<p class="alert" role="alert" hidden></p></form>`
 }
 
 export function secondFactorPage(
-  ask: Ask & Readonly<{ totp: boolean; passkeys: boolean }>,
+  ask: Ask & Readonly<{ totp: boolean; passkeys: boolean; recoveryCodes: boolean }>,
 ): string {
-  const { base, problem, totp, passkeys } = ask
-  const code = totp ? 'Code of your authenticator app' : 'Recovery code'
-  const hint = totp
-    ? markup`<small>Six digits. Without your phone, one of your recovery codes.</small>`
-    : markup`<small>One of the ten that you have kept.</small>`
+  const { base, problem, passkeys } = ask
+  const passkey = markup`<button>Use your passkey</button>`
   return print({
     title: 'Second step',
     scripts: true,
     body: markup`<section class="card"><h1>Second step</h1>
 <p class="quiet">Your password is right. Your account asks for one thing more.</p>
 ${alert(problem)}
-${passkeys ? passkeyButton(base, 'Use your passkey') : markup``}
-<form method="post" action="${base}/code">
-<label>${code} ${hint}
-<input class="code" name="code" autocomplete="one-time-code" inputmode="text" required
- minlength="6" maxlength="32" spellcheck="false"></label>
-<button>Go on</button>
-</form>
+${passkeys ? markup`${passkeyForm(base, passkey)}${scriptNeeded}` : markup``}
+${ask.totp || ask.recoveryCodes ? codeForm(ask) : markup``}
 <p class="links"><a href="/lost-factors">Lost all of these?</a></p>
 </section>`,
   })
+}
+
+/** A passkey comes first: then the code is the other way. */
+function codeForm({ base, totp, passkeys }: Parameters<typeof secondFactorPage>[0]): Markup {
+  const code = totp ? 'Code of your authenticator app' : 'Recovery code'
+  const hint = totp
+    ? markup`<small>Six digits. Without your phone, one of your recovery codes.</small>`
+    : markup`<small>One of the ten that you have kept.</small>`
+  return markup`<form method="post" action="${base}/code">
+<label>${code} ${hint}
+<input class="code" name="code" autocomplete="one-time-code" inputmode="text" required
+ minlength="6" maxlength="32" spellcheck="false"></label>
+${passkeys ? markup`<button class="second">Use a code</button>` : markup`<button>Go on</button>`}
+</form>`
 }
 
 export function newPasswordPage({ base, problem }: Ask): string {
@@ -74,7 +80,7 @@ export function newPasswordPage({ base, problem }: Ask): string {
 <p class="quiet">Yours has expired. It was right, and works once more: here.</p>
 ${alert(problem)}
 <form method="post" action="${base}/new-password">
-<label>Password until now
+<label>Current password
 <input name="before" type="password" autocomplete="current-password" required maxlength="1024">
 </label>
 ${newPasswordField}
@@ -83,10 +89,14 @@ ${newPasswordField}
   })
 }
 
-export const newPasswordField = markup`<label>New password
+export const newPasswordField = passwordField('New password')
+
+function passwordField(label: string): Markup {
+  return markup`<label>${label}
 <small>At least 8 characters, no rules beyond. A few words that nobody would guess do well.</small>
 <input name="password" type="password" autocomplete="new-password" required minlength="8"
  maxlength="1024"></label>`
+}
 
 export type SignUpFields = Readonly<{
   email: string
@@ -113,7 +123,7 @@ ${alert(problem)}
 <label>Handle <small>3 to 30 letters, digits, _ . or -. May stay empty: we make one.</small>
 <input name="handle" value="${typed.handle}" autocapitalize="none" maxlength="64"
  spellcheck="false"></label>
-${newPasswordField}
+${passwordField('Password')}
 <button>Create account</button>
 </form>
 <p class="links"><a href="${base}/sign-in">I have an account</a></p>

@@ -206,8 +206,9 @@ async function pageFor(
   const pending = passing.pendingOf(interaction)
   if (pending?.expired && pending.methods) return pages.newPasswordPage({ base, problem })
   if (pending) {
-    const { totp, passkeys } = await parts.factors.enrolled(pending.userId)
-    return pages.secondFactorPage({ base, problem, totp, passkeys: passkeys > 0 })
+    const { totp, passkeys, recoveryCodes } = await parts.factors.enrolled(pending.userId)
+    const may = { totp, passkeys: passkeys > 0, recoveryCodes: recoveryCodes > 0 }
+    return pages.secondFactorPage({ base, problem, ...may })
   }
   if (interaction.params['screen_hint'] === 'register' && problem === null) {
     const typed = { email: '', phoneNumber: '', displayName: '', handle: '' }

@@ -87,8 +87,14 @@ export function sentenceFor(error: unknown, mendable: readonly AppError['code'][
   if (!(error instanceof AppError) || !mendable.includes(error.code)) throw error
   const { why, retryAfterSeconds } = error.facts
   if (error.code === 'password_refused') return `This password ${String(why)}.`
-  const { sentence } = problems[error.code]
-  if (typeof retryAfterSeconds !== 'number') return sentence
-  const minutes = Math.ceil(retryAfterSeconds / 60)
-  return `${sentence} Try again in ${minutes === 1 ? 'a minute' : `${minutes} minutes`}.`
+  if (error.code !== 'rate_limited' || typeof retryAfterSeconds !== 'number') {
+    return problems[error.code].sentence
+  }
+  return `That was a little too often. Please try again in ${inWords(retryAfterSeconds)}.`
+}
+
+function inWords(seconds: number): string {
+  const minutes = Math.ceil(seconds / 60)
+  if (minutes <= 1) return 'a minute'
+  return minutes <= 90 ? `${minutes} minutes` : `${Math.ceil(minutes / 60)} hours`
 }

@@ -9,7 +9,7 @@ import {
 import type { SignIn } from '../../auth/sign-in.ts'
 import { AppError } from '../../errors.ts'
 import type { Clock } from '../../time.ts'
-import { message } from '../pages/provider-pages.ts'
+import { message, toSignIn } from '../pages/provider-pages.ts'
 import * as pages from '../pages/recovery.ts'
 import type { Slips } from '../slips.ts'
 import { sentenceFor, whenceOf } from './passing.ts'
@@ -33,7 +33,13 @@ const TokenQuery = Type.Object({ token: text(200) })
 const ProofForm = Type.Object({ login: text(254), password: text(1_024) })
 const CodesForm = Type.Object({ slip: text(1_000), emailCode: text(10), phoneCode: text(10) })
 
-const over = 'This link was used already, or is too old. Ask for a new one.'
+/** For who comes by a link that opens nothing. */
+const over = message('That link is over', 'It was used already, or is too old.', {
+  to: '/reset',
+  text: 'Ask for a new one',
+})
+const nothingToEnd =
+  'Your second factors are no longer about to be taken off, or it has happened already.'
 
 /** A forgotten password. */
 export const passwordResetRoutes =
@@ -50,7 +56,8 @@ export const passwordResetRoutes =
       const sent =
         'If there is an account with a proven e-mail address, a link is on its way to it. It ' +
         'works once, for 30 minutes.'
-      return await reply.send(message('Look into your mailbox', sent))
+      const again = { to: '/reset', text: 'Nothing came? Ask again' }
+      return await reply.send(message('Look into your mailbox', sent, again))
     })
 
     app.get(
@@ -59,7 +66,7 @@ export const passwordResetRoutes =
       async (request, reply) => {
         const { token } = request.query
         const found = await passwordReset.look(token)
-        if (!found) return await reply.send(message('That link is over', over))
+        if (!found) return await reply.send(over)
         const { needsSecond } = found
         return await reply.send(pages.resetPage({ token, needsSecond, problem: null }))
       },
@@ -72,12 +79,12 @@ export const passwordResetRoutes =
       } catch (error) {
         const problem = sentenceFor(error, resetMendable)
         const found = await passwordReset.look(token)
-        if (!found) return await reply.send(message('That link is over', over))
+        if (!found) return await reply.send(over)
         const { needsSecond } = found
         return await reply.send(pages.resetPage({ token, needsSecond, problem }))
       }
       const next = 'You are signed out everywhere. Go back to your app, and sign in with it.'
-      return await reply.send(message('Your password is changed', next))
+      return await reply.send(message('Your password is changed', next, toSignIn))
     })
     done()
   }
@@ -113,7 +120,7 @@ export const lostFactorRoutes =
         if (standing) {
           await factorReset.finish({ userId, password, whence })
           const next = 'Go back to your app and sign in. Then set a new second factor up.'
-          return await reply.send(message('Your second factors are off', next))
+          return await reply.send(message('Your second factors are off', next, toSignIn))
         }
         await factorReset.sendCodes({ userId, password, whence })
         const slip = await slips.write(userId)
@@ -147,7 +154,9 @@ export const lostFactorRoutes =
     app.post(CANCEL_FACTOR_RESET_PATH, { schema: { body: TokenQuery } }, async (request, reply) => {
       const ran = await factorReset.cancel(request.body.token, whenceOf(request, null))
       const told = 'Your second factors stay. Somebody knows your password: please change it now.'
-      return await reply.send(ran ? message('They stay', told) : message('Nothing to end', over))
+      const next = { to: '/account/password', text: 'Change your password' }
+      const page = ran ? message('They stay', told, next) : message('Nothing to end', nothingToEnd)
+      return await reply.send(page)
     })
     done()
   }

@@ -93,7 +93,7 @@ export const secondFactorRoutes =
       const { uri, secret } = await totp.begin(userId)
       // The library draws it from our own text, so it is markup as it stands.
       const picture = { text: await drawQr(uri, { type: 'svg', margin: 1 }) }
-      return pages.totpPage({ secret, picture, problem: null })
+      return pages.totpPage({ secret, uri, picture })
     }
 
     done()
