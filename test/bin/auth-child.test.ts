@@ -61,6 +61,15 @@ test('when the auth layer dies, whoever is signed in pays on, and it comes back'
   await until('it signs people in again', async () => (await signInStatus()) === 401)
 })
 
+test('one that dies while it starts is started again', async () => {
+  for (let i = 0; i < 2; i += 1) {
+    const pid = await until('it has a process', async () => await authPid())
+    process.kill(pid, 'SIGKILL')
+    await until('that one is gone', async () => (await authPid()) !== pid)
+  }
+  await until('it signs people in again', async () => (await signInStatus()) === 401)
+})
+
 test('asked to stop, the service takes it along, and says nothing of a death', async () => {
   const pid = (await authPid()) ?? assert.fail('it runs')
   assert.equal(await service.stop(), 0)
