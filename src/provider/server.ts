@@ -75,6 +75,9 @@ export function createAuthServer(parts: AuthServerParts): FastifyInstance {
   parts.provider.use(endOnSignOut(parts))
   // The library answers whatever goes wrong inside it, and tells nobody else.
   parts.provider.on('server_error', (_ctx, error) => parts.log.error({ err: error }, 'a bug'))
+  parts.provider.on('grant.error', (_ctx, error) => {
+    if (error.status >= 500) parts.log.warn({ cause: error.cause }, 'could not answer')
+  })
   const openid = parts.provider.callback()
   const app: FastifyInstance = fastify({
     loggerInstance: parts.log,
@@ -205,6 +208,8 @@ async function answerError(
 
 function toRefusal(error: FastifyError | AppError): AppError | null {
   if (error instanceof AppError) return error
+  // What the library was told when it asked for us.
+  if (error.cause instanceof AppError) return error.cause
   if (error.statusCode === 413) return new AppError('body_too_large')
   if (error.validation !== undefined || (error.statusCode ?? 500) < 500) {
     return new AppError('request_invalid', {}, { cause: error })

@@ -6,6 +6,7 @@ import { after, SECOND } from '../../time.ts'
 import type { Clock, Micros } from '../../time.ts'
 import { REUSE_TOLERANCE } from '../../auth/sessions/sessions.ts'
 import * as store from './store.ts'
+import { adapterInItsWords } from './unavailable.ts'
 import type { StoredPayload } from './store.ts'
 
 /** Whoever holds one of these by its name may use it: only a hash of the name is kept. */
@@ -20,7 +21,7 @@ type AdapterParts = Readonly<{
 
 /** Keeps what the provider remembers in the table `oidc_payload`. */
 export function createAdapter(parts: AdapterParts): AdapterFactory {
-  return (kind) => adapterFor(kind, parts)
+  return (kind) => adapterInItsWords(adapterFor(kind, parts))
 }
 
 function adapterFor(kind: string, { db, clock, onGrantEnd }: AdapterParts): Adapter {

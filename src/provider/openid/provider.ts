@@ -10,6 +10,7 @@ import { SECOND } from '../../time.ts'
 import type { Clock } from '../../time.ts'
 import { createAdapter } from './adapter.ts'
 import type { Client } from './clients.ts'
+import { inItsWords } from './unavailable.ts'
 import { extraClaims, findAccount, GRANT_SECONDS, grantFor } from './grants.ts'
 import { signInPolicy } from './sign-in-policy.ts'
 
@@ -72,11 +73,14 @@ export function createProvider(parts: ProviderParts): Provider {
       ClientCredentials: parts.tokenTtlSeconds,
       Session: (_ctx, { loginTs }) => browserLives(parts.clock, loginTs),
     },
-    findAccount: async (_ctx, sub) => await findAccount(parts.db, sub),
+    findAccount: async (_ctx, sub) =>
+      await inItsWords(async () => await findAccount(parts.db, sub)),
     loadExistingGrant: async (ctx) =>
-      await grantFor(ctx, { sessions, clientOf, audience: parts.audience }, whenceOf(ctx)),
-    extraTokenClaims: async (_ctx, token) =>
-      token.kind === 'AccessToken' ? await extraClaims(sessions, token) : undefined,
+      await inItsWords(
+        async () =>
+          await grantFor(ctx, { sessions, clientOf, audience: parts.audience }, whenceOf(ctx)),
+      ),
+    ...claimsBeforeConsumption(sessions),
     clientBasedCORS: (_ctx, origin, client) =>
       (client.redirectUris ?? []).some((uri) => new URL(uri).origin === origin),
     interactions: { url: (_ctx, { uid }) => `/interaction/${uid}`, policy: signInPolicy() },
@@ -100,6 +104,28 @@ export function createProvider(parts: ProviderParts): Provider {
   return provider
 }
 
+/**
+ * The library uses a refresh token up, and asks for the claims of the next access token only then.
+ * We ask before: when the directory or the database cannot say, the token is as good as it was.
+ */
+function claimsBeforeConsumption(
+  sessions: Sessions,
+): Pick<Configuration, 'rotateRefreshToken' | 'extraTokenClaims'> {
+  const asked = new WeakMap<KoaContextWithOIDC, Record<string, unknown>>()
+  const ask = async (token: Readonly<{ grantId?: string | undefined }>) =>
+    await inItsWords(async () => await extraClaims(sessions, token))
+  return {
+    rotateRefreshToken: async (ctx) => {
+      asked.set(ctx, await ask(ctx.oidc.entities.RefreshToken ?? {}))
+      return true
+    },
+    extraTokenClaims: async (ctx, token) => {
+      if (token.kind !== 'AccessToken') return undefined
+      return asked.get(ctx) ?? (await ask(token))
+    },
+  }
+}
+
 const unanswerable = `The app that sent you here asked for what cannot be done, or it took too long.
 Go back to it and start anew.`
 
@@ -120,7 +146,6 @@ const fixed = {
   extraParams: ['screen_hint'],
   issueRefreshToken: async (_ctx, client) =>
     await Promise.resolve(client.grantTypeAllowed('refresh_token')),
-  rotateRefreshToken: () => true,
   expiresWithSession: async () => await Promise.resolve(false),
 } satisfies Configuration
 

@@ -4,9 +4,9 @@ import type { Provider } from 'oidc-provider'
 import { Type } from 'typebox'
 import type { AuthLayer } from '../../access/auth-layer.ts'
 import type { Arrive } from '../../auth/arrival.ts'
-import type { Directory } from '../../auth/directory.ts'
 import type { Factors } from '../../auth/factors/factors.ts'
-import type { Recorder } from '../../auth/guard/record.ts'
+import { changePassword } from '../../auth/recovery/change-password.ts'
+import type { RecoveryParts } from '../../auth/recovery/parts.ts'
 import type { SignIn } from '../../auth/sign-in.ts'
 import type { Queryable } from '../../db/query.ts'
 import { AppError } from '../../errors.ts'
@@ -26,11 +26,10 @@ export type InteractionParts = Readonly<{
   provider: Provider
   db: Queryable
   clock: Clock
-  directory: Directory
+  recovery: RecoveryParts
   signIn: SignIn
   factors: Factors
   sessions: Sessions
-  record: Recorder
   arrive: Arrive
   layer: AuthLayer
   clientOf: (id: string) => Client
@@ -84,10 +83,9 @@ export const interactionRoutes =
         const whence = passing.whenceOf(request, passing.clientIdOf(interaction))
         try {
           const { userId, expired, second } = await parts.signIn.password(request.body, whence)
-          if (!expired && !second)
-            return await go(reply, await enter(parts, request, reply, { userId, methods: ['pwd'] }))
-          await passing.keepPending(interaction, { userId, expired })
-          return await reply.redirect(baseOf(interaction), 303)
+          const methods = second ? null : ['pwd']
+          const shown = { userId, expired, methods }
+          return await go(reply, await advance(parts, interaction, { request, reply }, shown))
         } catch (error) {
           const problem = passing.sentenceFor(error, mendable)
           const { login } = request.body
@@ -102,12 +100,12 @@ export const interactionRoutes =
       async (request, reply) => {
         const interaction = await of(request, reply)
         const pending = passing.pendingOf(interaction)
-        if (!pending || pending.expired) return await reply.redirect(baseOf(interaction), 303)
+        if (!pending || pending.methods) return await go(reply, baseOf(interaction))
         const whence = passing.whenceOf(request, passing.clientIdOf(interaction))
         try {
           const methods = await parts.signIn.code(pending.userId, request.body.code, whence)
-          const shown = { userId: pending.userId, methods }
-          return await go(reply, await enter(parts, request, reply, shown))
+          const shown = { ...pending, methods }
+          return await go(reply, await advance(parts, interaction, { request, reply }, shown))
         } catch (error) {
           const told = passing.sentenceFor(error, mendable)
           const wrong = error instanceof AppError && error.code === 'credentials_invalid'
@@ -123,8 +121,21 @@ export const interactionRoutes =
       async (request, reply) => {
         const interaction = await of(request, reply)
         const pending = passing.pendingOf(interaction)
-        if (!pending?.expired) return await reply.redirect(baseOf(interaction), 303)
-        return await changeExpired(parts, interaction, request, reply, pending.userId)
+        if (!pending?.expired || !pending.methods) return await go(reply, baseOf(interaction))
+        const { userId, methods } = pending
+        const whence = passing.whenceOf(request, passing.clientIdOf(interaction))
+        try {
+          await changePassword(parts.recovery, {
+            ...request.body,
+            userId,
+            sessionId: null,
+            whence,
+          })
+        } catch (error) {
+          const problem = passing.sentenceFor(error, mendable)
+          return await reply.send(pages.newPasswordPage({ base: baseOf(interaction), problem }))
+        }
+        return await go(reply, await enter(parts, request, reply, { userId, methods }))
       },
     )
 
@@ -189,7 +200,7 @@ async function pageFor(
   const base = baseOf(interaction)
   if (interaction.prompt.name === 'consent') return await consentPage(parts, interaction)
   const pending = passing.pendingOf(interaction)
-  if (pending?.expired) return pages.newPasswordPage({ base, problem })
+  if (pending?.expired && pending.methods) return pages.newPasswordPage({ base, problem })
   if (pending) {
     const { totp, passkeys } = await parts.factors.enrolled(pending.userId)
     return pages.secondFactorPage({ base, problem, totp, passkeys: passkeys > 0 })
@@ -266,34 +277,17 @@ async function allow(
   })
 }
 
-async function changeExpired(
+/** Where the browser goes on: signed in, or to what is still to be shown or changed. */
+export async function advance(
   parts: InteractionParts,
   interaction: Interaction,
-  request: FastifyRequest<{ Body: { before: string; password: string } }>,
-  reply: FastifyReply,
-  userId: UserId,
-): Promise<FastifyReply> {
-  const { directory, clock, record, db, factors } = parts
-  const whence = passing.whenceOf(request, passing.clientIdOf(interaction))
-  const user = await findUser(db, userId)
-  if (!user) throw new AppError('route_unknown')
-  const ask = { ...request.body, userId, known: user, now: clock.now() }
-  const kind = 'password_changed'
-  try {
-    const outcome = await directory.change(ask)
-    if (outcome !== 'changed') throw new AppError('credentials_invalid')
-  } catch (error) {
-    const problem = passing.sentenceFor(error, mendable)
-    const facts = { why: 'expired' }
-    await record({ ...whence, userId, kind, outcome: 'refused', facts })
-    return await reply.send(pages.newPasswordPage({ base: baseOf(interaction), problem }))
-  }
-  await record({ ...whence, userId, kind, outcome: 'done', facts: { why: 'expired' } })
-  const { totp, passkeys } = await factors.enrolled(userId)
-  if (!totp && passkeys === 0)
-    return await go(reply, await enter(parts, request, reply, { userId, methods: ['pwd'] }))
-  await passing.keepPending(interaction, { userId, expired: false })
-  return await reply.redirect(baseOf(interaction), 303)
+  { request, reply }: Readonly<{ request: FastifyRequest; reply: FastifyReply }>,
+  shown: passing.Pending,
+): Promise<string> {
+  const { userId, expired, methods } = shown
+  if (!expired && methods) return await enter(parts, request, reply, { userId, methods })
+  await passing.keepPending(interaction, shown)
+  return baseOf(interaction)
 }
 
 async function go(reply: FastifyReply, to: string): Promise<FastifyReply> {
@@ -301,7 +295,7 @@ async function go(reply: FastifyReply, to: string): Promise<FastifyReply> {
 }
 
 /** Signs somebody in, and gives where their browser goes on. */
-export async function enter(
+async function enter(
   { provider, arrive, clock }: InteractionParts,
   request: FastifyRequest,
   reply: FastifyReply,

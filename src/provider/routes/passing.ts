@@ -13,8 +13,15 @@ import type { Micros } from '../../time.ts'
 /** A sign-in on its way, as the library keeps it; bound to one browser by a cookie. */
 export type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>
 
-/** What was shown so far, of someone who must show more. It opens nothing. */
-export type Pending = Readonly<{ userId: UserId; expired: boolean }>
+/**
+ * What was shown so far, of someone who must show or change more. It opens nothing. `methods` are
+ * all that a session may claim; null: a second factor is still to come.
+ */
+export type Pending = Readonly<{
+  userId: UserId
+  expired: boolean
+  methods: readonly string[] | null
+}>
 
 const DEVICE_MAX = 200
 
@@ -48,9 +55,9 @@ export async function keepPending(interaction: Interaction, pending: Pending): P
 }
 
 export function pendingOf({ result }: Interaction): Pending | null {
-  const pending = result?.['pending'] as { userId?: unknown; expired?: unknown } | undefined
-  const userId = typeof pending?.userId === 'string' ? parseId('user', pending.userId) : null
-  return userId ? { userId, expired: pending?.expired === true } : null
+  const pending = result?.['pending'] as (Omit<Pending, 'userId'> & { userId: string }) | undefined
+  const userId = pending ? parseId('user', pending.userId) : null
+  return pending && userId ? { ...pending, userId } : null
 }
 
 /** Signs somebody in: the library goes on with what their app asked for. */

@@ -3,10 +3,10 @@ import { Type } from 'typebox'
 import type { FactorReset } from '../../auth/recovery/factor-reset.ts'
 import { AppError } from '../../errors.ts'
 import type { UserId } from '../../ids/ids.ts'
-import { enter, InteractionPath } from './interaction.ts'
+import { advance, InteractionPath } from './interaction.ts'
 import type { InteractionParts } from './interaction.ts'
 import { clientIdOf, interactionOf, pendingOf, whenceOf } from './passing.ts'
-import type { Interaction } from './passing.ts'
+import type { Interaction, Pending } from './passing.ts'
 
 /** What the browser answered; the library that checks it knows its shape. */
 export const BrowserAnswer = Type.Object({}, { additionalProperties: true })
@@ -20,7 +20,8 @@ export const passkeyRoutes =
     parts: InteractionParts & Readonly<{ factorReset: FactorReset }>,
   ): FastifyPluginCallbackTypebox =>
   (app, _options, done) => {
-    const { provider, factors, directory } = parts
+    const { provider, factors } = parts
+    const { directory } = parts.recovery
     const { passkeys } = factors
 
     app.post(
@@ -46,8 +47,11 @@ export const passkeyRoutes =
         const { userId, methods } = await passkeys.authenticate(answer, whence)
         await requireOpen(userId)
         await parts.factorReset.secondShown(userId, whence)
-        const shown = knownIn(interaction) ? ['pwd', ...methods] : methods
-        const location = await enter(parts, request, reply, { userId, methods: shown })
+        const known = knownIn(interaction)
+        const shown = known
+          ? { ...known, methods: ['pwd', ...methods] }
+          : { userId, expired: false, methods }
+        const location = await advance(parts, interaction, { request, reply }, shown)
         return await reply.type('application/json').send({ location })
       },
     )
@@ -63,11 +67,11 @@ export const passkeyRoutes =
 
 /** Good for this sign-in alone, and after a password for its owner alone. */
 function questionIn(interaction: Interaction) {
-  return { binding: interaction.uid, userId: knownIn(interaction) }
+  return { binding: interaction.uid, userId: knownIn(interaction)?.userId ?? null }
 }
 
-/** Who has shown a password that opens something. */
-function knownIn(interaction: Interaction): UserId | null {
+/** Who has shown their password, and must show one thing more. */
+function knownIn(interaction: Interaction): Pending | null {
   const pending = pendingOf(interaction)
-  return pending && !pending.expired ? pending.userId : null
+  return pending?.methods === null ? pending : null
 }
