@@ -18,7 +18,7 @@ export type TokenJwk = Readonly<{
 }>
 
 export type Keys = Readonly<{
-  /** The first signs, all verify. */
+  /** The first signs, all verify. The second is the next to sign: whoever keeps a copy has it. */
   tokenKeys: readonly TokenJwk[]
   /** 32 bytes each, by id. The first seals, all open. */
   sealKeys: ReadonlyMap<string, Uint8Array>
@@ -93,14 +93,18 @@ async function flushDirectory(path: string): Promise<void> {
 }
 
 function newDevelopmentKeys(): KeyFile {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const jwk = privateKey.export({ format: 'jwk' })
   return {
     development: true,
-    tokenKeys: [{ ...(jwk as Omit<TokenJwk, 'kid'>), kid: randomUUID() }],
+    tokenKeys: [newTokenKey(), newTokenKey()],
     sealKeys: { 'development-1': newKey() },
     digestKey: newKey(),
   }
+}
+
+function newTokenKey(): TokenJwk {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const jwk = privateKey.export({ format: 'jwk' })
+  return { ...(jwk as Omit<TokenJwk, 'kid'>), kid: randomUUID() }
 }
 
 function newKey(): string {

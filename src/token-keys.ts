@@ -25,9 +25,9 @@ export type TokenKeys = VerifyingKeys &
   Readonly<{ signing: Readonly<{ kid: string; key: KeyObject }> }>
 
 /**
- * Keys ready for use. The first signs, all verify, all are published: a new key is first added at
- * the end, then, when every server has it, moved to the front, and the old one leaves after the
- * last token it signed has ended.
+ * Keys ready for use. The first signs, all verify, all are published. The second is the next to
+ * sign, known everywhere before it does: to change keys it moves to the front and a new one is
+ * added, and the old one leaves after the last token it signed has ended.
  *
  * @throws Error naming the key by its place, never by its content.
  * @throws StartRefused when the first is not private: this process could sign nothing.

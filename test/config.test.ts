@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdtemp, open, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +8,7 @@ import { readConfig } from '../src/config.ts'
 import { StartRefused } from '../src/errors.ts'
 import { loadKeys } from '../src/keys.ts'
 import type { Environment } from '../src/settings.ts'
+import { readTokenKeys } from '../src/token-keys.ts'
 import { startRefused } from './kit/refused.ts'
 
 /** Nothing that production refuses. */
@@ -115,6 +117,39 @@ test('development makes its keys once, and only its owner reads them', async () 
   for (const keys of starters) assert.deepEqual(keys, first)
   assert.deepEqual(await loadKeys(config), first)
   assert.equal((await stat(join(config.dataDir, 'keys.json'))).mode & 0o777, 0o600)
+})
+
+test('development makes two keys for tokens: the one that signs, and the next', async () => {
+  const { tokenKeys } = await loadKeys(readConfig({ DATA_DIR: join(dir, 'data') }))
+  const { signing, publicJwks } = readTokenKeys(tokenKeys)
+  assert.deepEqual(
+    publicJwks.keys.map(({ kid }) => kid),
+    tokenKeys.map(({ kid }) => kid),
+  )
+  assert.equal(publicJwks.keys.length, 2)
+  assert.equal(signing.kid, tokenKeys[0]?.kid)
+})
+
+test('the keys that SECURITY.md makes are fit for production, two of them for tokens', async () => {
+  const paper = await readFile(new URL('../SECURITY.md', import.meta.url), 'utf8')
+  const script = /node -e "\n([^"]+)" > keys\.json/.exec(paper)?.[1]
+  assert(script)
+  const json = execFileSync(process.execPath, ['--eval', script], { encoding: 'utf8' })
+  const config = readConfig({ ...production, KEYS_FILE: '', FARTHING_KEYS: json })
+  const { tokenKeys } = await loadKeys(config)
+  assert.equal(readTokenKeys(tokenKeys).publicJwks.keys.length, 2)
+})
+
+test('keys of a start that made one for tokens go on working', async () => {
+  const config = readConfig({ DATA_DIR: join(dir, 'single') })
+  const { tokenKeys } = await loadKeys(config)
+  const file = join(config.dataDir, 'keys.json')
+  const own = JSON.parse(await readFile(file, 'utf8')) as object
+  const [first] = tokenKeys
+  await writeFile(file, JSON.stringify({ ...own, tokenKeys: [first] }))
+  const kept = await loadKeys(config)
+  assert.deepEqual(kept.tokenKeys, [first])
+  assert.equal(readTokenKeys(kept.tokenKeys).publicJwks.keys.length, 1)
 })
 
 test('the keys of development are on disk before anything is sealed with them', async (t) => {

@@ -19,6 +19,7 @@ const rules: readonly (readonly [string, Rule, readonly Source[]])[] = [
   ['everything is imported at the top', imports.noLateImports, code],
   ['nothing is handed on by another file', imports.noBarrels, code],
   ['SQL stands in stores, db/ and queue/', places.sqlStandsInStores, served],
+  ['statements have names of their own', places.statementsHaveTheirOwnNames, served],
   ['only doors know status codes', places.onlyHttpKnowsStatusCodes, served],
   ['only time.ts asks the time', places.onlyTimeAsksTheTime, served],
   ['files are short', shapes.filesAreShort, code],

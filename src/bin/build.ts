@@ -6,6 +6,7 @@ import { readIssuersFile } from '../access/issuers-file.ts'
 import { type Issuer, outsideIssuer, ownIssuer } from '../access/issuers.ts'
 import { remoteKeys } from '../access/remote-keys.ts'
 import { createVerifier } from '../access/tokens.ts'
+import { createFreezeNotes, createRecorder } from '../auth/guard/record.ts'
 import { PAIRS_PER_NUMBER } from '../banks/link.ts'
 import type { Config } from '../config.ts'
 import { connectLedger, openPool, type Pool } from '../db/pool.ts'
@@ -89,6 +90,7 @@ export function buildHouse(site: Site): House {
     limits: config.limits,
     verificationThreshold: config.verificationThreshold,
     stepUpThreshold: config.stepUpThreshold,
+    noteFrozen: createFreezeNotes(createRecorder(pool, clock)),
   }
   const denyList = openDenyList(url, clock)
   const close = async (): Promise<void> => {
@@ -163,6 +165,7 @@ export function buildDoors(house: House): Doors {
     log,
     clock,
     rateLimits: config.rateLimits,
+    behindProxy: config.publicUrl.startsWith('https:'),
     payments,
     authLayer,
     verifyToken: createVerifier({

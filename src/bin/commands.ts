@@ -9,6 +9,7 @@ export const commands = {
   reseal: [],
   freeze: ['user'],
   thaw: ['user'],
+  disconnect: ['user'],
   staff: ['user', 'role'],
   'sign-in': [],
   'sign-out': [],
@@ -20,20 +21,21 @@ export type Command = keyof typeof commands
 
 export const usage = `farthing <command> [<user> [<role>]]
 
-  start    everything on this machine: database, auth layer, API, jobs, two demo users
-  serve    the API alone
-  work     jobs alone
-  auth     the auth layer alone: sign-in pages and OpenID provider
-  migrate  bring the database up to date
-  audit    prove the books; exit code 1 names the rows that are wrong
-  reseal   seal bank account numbers and secrets of authenticator apps under the first key
-  freeze   <user>: a user may receive, and send nothing, from now on
-  thaw     <user>: a frozen user may send again
-  staff    <user> <role>: support, operator or customer, in the built-in directory
-  sign-in  sign the command line in, through a browser
-  whoami   who is signed in here
-  sign-out end that session
-  help     this text
+  start      everything on this machine: database, auth layer, API, jobs, two demo users
+  serve      the API alone
+  work       jobs alone
+  auth       the auth layer alone: sign-in pages and OpenID provider
+  migrate    bring the database up to date
+  audit      prove the books; exit code 1 names the rows that are wrong
+  reseal     seal bank account numbers and secrets of authenticator apps under the first key
+  freeze     <user>: a user may receive, and send nothing, from now on
+  thaw       <user>: a frozen user may send again
+  disconnect <user>: end all sessions and tokens of a user
+  staff      <user> <role>: support, operator or customer, in the built-in directory
+  sign-in    sign the command line in, through a browser
+  whoami     who is signed in here
+  sign-out   end that session
+  help       this text
 
 Settings are environment variables: PORT, DATA_DIR, DATABASE_URL, FARTHING_ENV and more: see
 README.md.`

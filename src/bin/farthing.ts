@@ -3,12 +3,13 @@ import { audit } from './audit.ts'
 import { auth } from './auth/auth.ts'
 import { commands, usage } from './commands.ts'
 import type { Command } from './commands.ts'
-import { freeze } from './freeze.ts'
+import { disconnect } from './users/disconnect.ts'
+import { freeze } from './users/freeze.ts'
 import { migrate } from './migrate.ts'
 import { signIn, signOut, whoAmI } from './person/sign-in.ts'
 import { reseal } from './reseal.ts'
 import { serve, work } from './serve-and-work.ts'
-import { staff } from './staff.ts'
+import { staff } from './users/staff.ts'
 import { start } from './start.ts'
 
 const run: Readonly<Record<Command, (...words: readonly string[]) => Promise<number>>> = {
@@ -21,6 +22,7 @@ const run: Readonly<Record<Command, (...words: readonly string[]) => Promise<num
   reseal,
   freeze: async (user = '') => await freeze(user, true),
   thaw: async (user = '') => await freeze(user, false),
+  disconnect: async (user = '') => await disconnect(user),
   staff: async (user = '', role = '') => await staff(user, role),
   'sign-in': signIn,
   'sign-out': signOut,

@@ -7,8 +7,10 @@ import { AppError } from '../errors.ts'
 import { parseId } from '../ids/ids.ts'
 import type { SessionId, UserId } from '../ids/ids.ts'
 import { networkOf } from '../network.ts'
+import type { Staff } from '../payments/asks.ts'
 import type { Clock } from '../time.ts'
 import type { QuotaName, Quotas } from '../quotas.ts'
+import { placeOf } from './shapes/place.ts'
 
 /** What a route says of itself; `server.ts` refuses to start with one that names no action. */
 export type Access = Readonly<{
@@ -79,8 +81,15 @@ export function sessionOf(
   return { userId, sessionId }
 }
 
-/** Whoever asks, in words for the log of operators. */
-export function nameOf(actor: Actor): string {
+/** Whoever asks on a route for staff, as it is written down. */
+export function staffOf(request: FastifyRequest): Staff {
+  const { actor } = request
+  if (!actor) throw new AppError('unauthenticated')
+  return { ...placeOf(request), name: nameOf(actor), clientId: actor.clientId }
+}
+
+/** Whoever asks, in words for operators. */
+function nameOf(actor: Actor): string {
   return actor.kind === 'user' ? actor.userId : `client ${actor.clientId}`
 }
 

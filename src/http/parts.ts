@@ -29,6 +29,8 @@ export type HttpParts = Readonly<{
   clock: Clock
   /** Requests per caller are counted and bounded. Off for load tests only. */
   rateLimits: boolean
+  /** One ends TLS in front of this door, and has added who asks to X-Forwarded-For. */
+  behindProxy: boolean
   payments: Payments
   authLayer: AuthLayer
   verifyToken: VerifyToken

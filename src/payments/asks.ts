@@ -67,6 +67,14 @@ export type Key = string | null
 /** Whether a factor was shown as lately as the flow may ask: else it throws `step_up_required`. */
 export type Shown = Readonly<{ fresh: boolean }>
 
+/** Which of the staff asks, through which app, and from where. */
+export type Staff = Readonly<{
+  name: string
+  clientId: string | null
+  network: string | null
+  device: string | null
+}>
+
 /** The hall: every flow that a person can start. All refuse with AppError. */
 export type Payments = Readonly<{
   ownUser: (userId: UserId, range: TimeRange) => Promise<OwnUser>
@@ -112,6 +120,6 @@ export type Payments = Readonly<{
     ask: PageAsk & Readonly<{ status: TransactionStatus | null; kind: TransactionKind | null }>,
   ) => Promise<Page<TransactionView>>
   findRequest: (caller: UserId, key: string) => Promise<RequestOutcome>
-  /** For staff. Doing it again changes nothing. */
-  setFrozen: (userId: UserId, frozen: boolean) => Promise<User>
+  /** For staff. Doing it again changes nothing, and is written down again. */
+  setFrozen: (userId: UserId, frozen: boolean, by: Staff) => Promise<User>
 }>

@@ -4,20 +4,22 @@ import { walletOf } from '../ledger/account.ts'
 import { lockAccounts, setAccountState } from '../ledger/store.ts'
 import { setStatus } from '../users/freeze.ts'
 import type { User } from '../users/user.ts'
+import type { Staff } from './asks.ts'
 import { LOCK_TIMEOUT_MS } from './parts.ts'
 import type { PaymentParts } from './parts.ts'
 
 /**
  * Stops a user from sending, or lets them again: from the commit on, for every batch on every
  * server, because the ledger itself asks the locked wallet. What is on its way still arrives, and
- * the user can sign in, look and receive.
+ * the user can sign in, look and receive. Who did it is written down with it.
  *
  * @throws AppError `user_unknown`, also for a closed user.
  */
 export async function setFrozen(
-  parts: Pick<PaymentParts, 'pool'>,
+  parts: Pick<PaymentParts, 'pool' | 'noteFrozen'>,
   userId: UserId,
   frozen: boolean,
+  by: Staff,
 ): Promise<User> {
   return await inTransaction(
     parts.pool,
@@ -26,6 +28,7 @@ export async function setFrozen(
       await lockAccounts(tx, [walletOf(userId)])
       const user = await setStatus(tx, userId, frozen ? 'frozen' : 'active')
       await setAccountState(tx, walletOf(userId), frozen ? 'blocked' : 'open')
+      await parts.noteFrozen(tx, { userId, frozen, by })
       return user
     },
     { lockTimeoutMs: LOCK_TIMEOUT_MS },

@@ -1,9 +1,12 @@
 import type { LinkParts } from '../banks/link.ts'
 import type { Pool } from '../db/pool.ts'
+import type { Queryable } from '../db/query.ts'
+import type { UserId } from '../ids/ids.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Money } from '../money.ts'
 import type { Rail } from '../rails/rail.ts'
 import type { Clock } from '../time.ts'
+import type { Staff } from './asks.ts'
 import type { LimitRules } from './rules/limits.ts'
 import type { Passenger, Reason } from './ride/passenger.ts'
 
@@ -22,6 +25,11 @@ export type PaymentParts = Readonly<{
   verificationThreshold: Money
   /** From this amount on, what leaves the payer asks for a factor that was shown lately. */
   stepUpThreshold: Money
+  /** Writes down who froze or thawed whom, if the transaction that did it commits. */
+  noteFrozen: (
+    tx: Queryable,
+    note: Readonly<{ userId: UserId; frozen: boolean; by: Staff }>,
+  ) => Promise<void>
 }>
 
 /** What flows that move no money are built of. */

@@ -31,6 +31,6 @@ export function createPayments(parts: PaymentParts): Payments {
     findTransaction: async (caller, id) => await history.findTransaction(parts, caller, id),
     listTransactions: async (userId, ask) => await history.listTransactions(parts, userId, ask),
     findRequest: async (caller, key) => await history.findRequest(parts, caller, key),
-    setFrozen: async (userId, frozen) => await setFrozen(parts, userId, frozen),
+    setFrozen: async (userId, frozen, by) => await setFrozen(parts, userId, frozen, by),
   }
 }

@@ -55,7 +55,7 @@ export function createAuthLayer(parts: LayerParts): AuthLayer {
       await arrive(userId, whence, methods)
       return tokens
     },
-    refresh: async (refreshToken) => await sessions.refresh(refreshToken),
+    refresh: async (refreshToken, place) => await sessions.refresh(refreshToken, from(place)),
     stepUp: async (caller, ask, place) => {
       const methods = await again(caller.userId, ask, from(place))
       const fresh = await sessions.renew(caller, methods)

@@ -9,6 +9,7 @@ import { AppError } from '../errors.ts'
 import { bug, problems } from '../problems.ts'
 import type { Quotas } from '../quotas.ts'
 import { turnedAway } from './door.ts'
+import { recordReuse } from './openid/reuse.ts'
 import { endOnSignOut } from './openid/sign-out.ts'
 import { pagePolicy } from './pages/layout.ts'
 import { message } from './pages/provider-pages.ts'
@@ -73,6 +74,7 @@ export function createAuthServer(parts: AuthServerParts): FastifyInstance {
   const behindProxy = parts.issuer.startsWith('https:')
   const between = pagePolicy(appOrigins, ["'self'", ...appOrigins])
   parts.provider.use(endOnSignOut(parts))
+  parts.provider.use(recordReuse(parts))
   // The library answers whatever goes wrong inside it, and tells nobody else.
   parts.provider.on('server_error', (_ctx, error) => parts.log.error({ err: error }, 'a bug'))
   parts.provider.on('grant.error', (_ctx, error) => {

@@ -125,8 +125,9 @@ export function openAuth(
   const passwords = createPasswords(cheapHash, 2)
   const directory = createBuiltinDirectory({ db: pool, passwords })
   const issueToken = createIssuer({ keys, ...names, ttlSeconds: 300, clock })
-  const sessions = createSessions({ pool, directory, issueToken, tokenTtlSeconds: 300, clock })
   const record = createRecorder(pool, clock)
+  const base = { pool, clock, directory, record }
+  const sessions = createSessions({ ...base, issueToken, tokenTtlSeconds: 300 })
   const throttle = createThrottle(pool, clock)
   const sealKeys = new Map([['test', randomBytes(32)]])
   const factors = createFactors({ ...parts, sealKeys, record, site: testSite })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes, randomInt } from 'node:crypto'
+import { createFreezeNotes, createRecorder } from '../../src/auth/guard/record.ts'
 import { connectLedger } from '../../src/db/pool.ts'
 import type { Pool } from '../../src/db/pool.ts'
 import { createHandlers } from '../../src/functions/handlers.ts'
@@ -25,6 +26,8 @@ import type { TestAuth } from './auth.ts'
 import { until } from './until.ts'
 import { freshDatabase } from './database.ts'
 
+/** Who freezes, where it does not matter. */
+export const operator = { name: 'a test', clientId: null, network: null, device: null } as const
 const whole = { start: null, end: null } as const
 
 export type WorldOptions = Readonly<{
@@ -96,6 +99,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     limits,
     verificationThreshold: money(50_000n),
     stepUpThreshold: money(100_000n),
+    noteFrozen: createFreezeNotes(createRecorder(pool, clock)),
   }
   const payments = createPayments(parts)
   const auth = openAuth({ pool, clock, digestKey })

@@ -8,7 +8,7 @@ import { setFrozen } from '../../src/payments/freeze.ts'
 import type { Party } from '../../src/payments/rules/views.ts'
 import { refusedAs } from '../kit/refused.ts'
 import { untilLocked } from '../kit/until.ts'
-import { startWorld } from '../kit/world.ts'
+import { operator, startWorld } from '../kit/world.ts'
 import type { World } from '../kit/world.ts'
 
 let world: World
@@ -75,9 +75,9 @@ test('a frozen user cannot confirm a payment out of a bank account either', asyn
   const waiting = await move(alice, bank, { kind: 'user', id: bob }, 60_000n)
   assert.equal(waiting.finality.state, 'held')
   const ask = { id: waiting.transactionId, code: await world.codeFor(alice) }
-  await setFrozen(world.parts, alice, true)
+  await setFrozen(world.parts, alice, true, operator)
   await refusedAs('account_frozen', world.payments.confirmTransaction(alice, ask, null))
-  await setFrozen(world.parts, alice, false)
+  await setFrozen(world.parts, alice, false, operator)
   const confirmed = await world.payments.confirmTransaction(alice, ask, null)
   assert.equal(confirmed.value.finality.state, 'in_transit')
 })
@@ -94,7 +94,7 @@ test('freezing does not wait in a circle with what the user asks for', async () 
       }
     }),
     (async () => {
-      for (const round of rounds) await setFrozen(world.parts, alice, round % 2 === 0)
+      for (const round of rounds) await setFrozen(world.parts, alice, round % 2 === 0, operator)
     })(),
   ])
 })

@@ -10,7 +10,7 @@ import { setFrozen } from '../../src/payments/freeze.ts'
 import type { Party } from '../../src/payments/rules/views.ts'
 import { RailMisuse } from '../../src/rails/rail.ts'
 import { DAY, HOUR } from '../../src/time.ts'
-import { startWorld } from '../kit/world.ts'
+import { operator, startWorld } from '../kit/world.ts'
 import type { World } from '../kit/world.ts'
 
 let world: World
@@ -338,10 +338,10 @@ test('a frozen user receives and sends nothing, not even what waits for a code',
   const [alice, bob] = [await world.rich(100_000n), await world.rich(100n)]
   const waiting = await world.pay(alice, bob, 60_000n)
   const ask = { id: waiting.transactionId, code: await world.codeFor(alice) }
-  await setFrozen(world.parts, alice, true)
+  await setFrozen(world.parts, alice, true, operator)
   assert.equal((await world.pay(alice, bob, 1n)).declineReason, 'account_blocked')
   assert.equal((await world.pay(bob, alice, 1n)).status, 'accepted')
   await assert.rejects(world.payments.confirmTransaction(alice, ask, null), code('account_frozen'))
-  await setFrozen(world.parts, alice, false)
+  await setFrozen(world.parts, alice, false, operator)
   assert.equal((await world.payments.confirmTransaction(alice, ask, null)).value.status, 'accepted')
 })

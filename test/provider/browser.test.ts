@@ -8,52 +8,11 @@ import { component } from '../kit/components.ts'
 import { openProvider } from './kit/provider.ts'
 import type { Customer, OpenProvider } from './kit/provider.ts'
 import { sessionsOf } from './kit/rows.ts'
+import { alertOn, send, shown, tokenIn, type } from './kit/screen.ts'
+import type { AppWindow } from './kit/screen.ts'
 import { serveApp } from './kit/spa/spa.ts'
 
 const { program, missing } = component('chromium')
-
-/** What the app shows when it has made up its mind. */
-async function shown(page: Page): Promise<string> {
-  const output = await page.waitForSelector('output:not(:empty)')
-  return (await output?.evaluate(({ textContent }) => textContent)) ?? ''
-}
-
-async function alertOn(page: Page): Promise<string> {
-  const alert = await page.waitForSelector('[role=alert]:not([hidden])')
-  return (await alert?.evaluate(({ textContent }) => textContent)) ?? ''
-}
-
-async function type(page: Page, fields: Readonly<Record<string, string>>): Promise<void> {
-  for (const [name, value] of Object.entries(fields)) {
-    await page.locator(`input[name=${name}]`).fill(value)
-  }
-}
-
-/** Sends what was typed, by the button of its form. */
-async function send(page: Page, path: string): Promise<void> {
-  await Promise.all([
-    page.waitForNavigation(),
-    page.locator(`form[action$="${path}"] button`).click(),
-  ])
-}
-
-/** What stands on the window of the app. */
-type AppWindow = Readonly<{
-  app: Readonly<{
-    manager: Readonly<{
-      getUser: () => Promise<{ access_token: string } | null>
-      signinSilent: () => Promise<{ access_token: string }>
-    }>
-    refresh: () => Promise<{ access_token: string }>
-  }>
-}>
-
-async function tokenIn(page: Page): Promise<string> {
-  return await page.evaluate(async () => {
-    const { app } = globalThis as unknown as AppWindow
-    return (await app.manager.getUser())?.access_token ?? ''
-  })
-}
 
 async function refreshIn(page: Page): Promise<string> {
   return await page.evaluate(async () => {
@@ -179,9 +138,7 @@ suite('in Chromium', { skip: missing ?? false }, () => {
     const bob = await provider.customer()
     const page = await signedIn(ada)
     await page.evaluate(() => {
-      const { app } = globalThis as unknown as {
-        app: { manager: { signinRedirect: (how: object) => Promise<void> } }
-      }
+      const { app } = globalThis as unknown as AppWindow
       void app.manager.signinRedirect({ prompt: 'login' })
     })
     await page.waitForSelector('input[name=login]')

@@ -68,14 +68,27 @@ test('of two who refresh together one wins, the other is refused, and the family
   assert.notEqual((await next(winner)).access_token, winner.access_token)
 })
 
+/** What was written down of used refresh tokens of that session. */
+async function reusesOf({ id }: Customer, sid: unknown) {
+  const { rows } = await provider.house.world.pool.query(
+    `select client_id as "clientId", network from auth_event
+     where user_id = $1 and kind = 'refresh_reused' and facts ->> 'session' = $2`,
+    [parseId('user', id), sid],
+  )
+  return rows
+}
+
 test('a used token that comes back later ends family, session and access token', async () => {
   const first = await begin(ada)
   const { sid } = decodeJwt(first.access_token)
   // Many, so that what is deleted together could be locked in two orders.
   let last = first
   for (let turn = 0; turn < 20; turn += 1) last = await next(last)
+  assert.deepEqual(await reusesOf(ada, sid), [])
   provider.house.world.advance(11n * SECOND)
   await refused(next(first), 'invalid_grant')
+  await refused(next(first), 'invalid_grant')
+  assert.deepEqual(await reusesOf(ada, sid), [{ clientId: 'web', network: '127.0.0.1' }])
   await refused(next(last), 'invalid_grant')
   assert(await isDenied(provider.house, sid))
   const sessions = await sessionsOf(provider.house, ada.id)

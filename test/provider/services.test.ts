@@ -47,6 +47,19 @@ test('a service without its secret gets nothing', async () => {
   await refused(openid.clientCredentialsGrant(silent), 'invalid_client')
 })
 
+type Ways = Readonly<{ token_endpoint_auth_methods_supported: readonly string[] }>
+
+test('a secret is taken from the header alone, and discovery says so', async () => {
+  const told = await fetch(`${provider.issuer}/.well-known/openid-configuration`)
+  const { token_endpoint_auth_methods_supported: ways } = (await told.json()) as Ways
+  assert.deepEqual(ways, ['none', 'client_secret_basic'])
+  const { id, secret } = job
+  const body = { grant_type: 'client_credentials', client_id: id, client_secret: secret }
+  const ask = { method: 'POST', body: new URLSearchParams(body) }
+  const answer = await fetch(`${provider.issuer}/token`, ask)
+  assert.equal(((await answer.json()) as { error: string }).error, 'invalid_client')
+})
+
 test('an app is no service, and a service asks nobody to sign in', async () => {
   const web = await openApp(provider)
   await refused(openid.clientCredentialsGrant(web.config), 'invalid_request')

@@ -45,3 +45,17 @@ export const onlyTimeAsksTheTime: Rule = only(
   (path) => path in mayAskTheTime,
   'only time.ts asks the time. Take `now`, or a Clock',
 )
+
+/** A connection prepares a statement under its name: a second one of that name fails, some day. */
+export const statementsHaveTheirOwnNames: Rule = (sources) => {
+  const first = new Map<string, string>()
+  return sources.flatMap(({ path, text }) =>
+    [...text.matchAll(/\bname: '(\w+)',\s*text:/g)].flatMap(([, name = '']) => {
+      const other = first.get(name)
+      if (other === undefined) first.set(name, path)
+      return other === undefined
+        ? []
+        : `${path}: ${other} has a statement ${name}, too. Call one of them otherwise`
+    }),
+  )
+}

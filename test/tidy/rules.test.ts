@@ -206,3 +206,14 @@ for (const word of ['to-do', 'fix-me', 'x-xx', 'ha-ck']) {
   const text = `// ${word.replace('-', '').toUpperCase()}: later`
   finds(word, nothingIsLeftForLater, { 'src/a.ts': text }, /Do it, or write/)
 }
+
+const statement = (name: string) => `const s = {\n  name: '${name}',\n  text: \`select 1\`,\n}`
+finds(
+  'two statements of one name',
+  places.statementsHaveTheirOwnNames,
+  { 'src/a/store.ts': statement('a_find'), 'src/b/store.ts': statement('a_find') },
+  /^src\/b\/store\.ts: src\/a\/store\.ts has a statement a_find, too/,
+)
+allows('statements whose names differ', places.statementsHaveTheirOwnNames, {
+  'src/a/store.ts': `${statement('a_find')}\n${statement('a_list')}`,
+})

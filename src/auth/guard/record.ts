@@ -5,24 +5,30 @@ import type { Clock } from '../../time.ts'
 import { insertEvent } from './store.ts'
 
 /** What happens at the door, in words that never change their meaning. */
-export type EventKind =
-  | 'sign_up'
-  | 'sign_in'
-  | 'step_up'
-  | 'sign_out'
-  | 'session_revoked'
-  | 'refresh_reused'
-  | 'password_changed'
-  | 'password_reset_asked'
-  | 'password_reset'
-  | 'passkey_added'
-  | 'passkey_removed'
-  | 'totp_added'
-  | 'totp_removed'
-  | 'recovery_codes_made'
-  | 'factor_reset_asked'
-  | 'factor_reset_cancelled'
-  | 'factor_reset'
+export const eventKinds = [
+  'sign_up',
+  'sign_in',
+  'step_up',
+  'sign_out',
+  'session_revoked',
+  'refresh_reused',
+  'password_changed',
+  'password_reset_asked',
+  'password_reset',
+  'passkey_added',
+  'passkey_removed',
+  'totp_added',
+  'totp_removed',
+  'recovery_codes_made',
+  'factor_reset_asked',
+  'factor_reset_cancelled',
+  'factor_reset',
+  'frozen',
+  'thawed',
+  'disconnected',
+] as const
+
+export type EventKind = (typeof eventKinds)[number]
 
 /** Where it came from. `clientId` names the app. */
 export type Whence = Readonly<{
@@ -49,3 +55,17 @@ export function createRecorder(db: Queryable, clock: Clock): Recorder {
     await insertEvent(tx, { ...event, eventId: newId('event'), at: clock.now() })
   }
 }
+
+/** For whoever freezes users: writes down which of the staff did it. */
+export function createFreezeNotes(record: Recorder) {
+  return async (
+    tx: Queryable,
+    { userId, frozen, by }: Readonly<{ userId: UserId; frozen: boolean; by: Staff }>,
+  ): Promise<void> => {
+    const { name, ...whence } = by
+    const kind = frozen ? 'frozen' : 'thawed'
+    await record({ ...whence, userId, kind, outcome: 'done', facts: { by: name } }, tx)
+  }
+}
+
+type Staff = Whence & Readonly<{ name: string }>

@@ -162,15 +162,16 @@ export async function deleteExpired(
 const comeFromStatement = {
   name: 'auth_has_come_from',
   text: `select count(*)::int as "times",
-           coalesce(bool_or(device is not distinct from $3 or network is not distinct from $4),
+           coalesce(bool_or(at > $2
+             and (device is not distinct from $3 or network is not distinct from $4)),
              false) as "known"
          from auth_event
-         where user_id = $1 and at > $2 and kind = 'sign_in' and outcome = 'done'`,
+         where user_id = $1 and kind = 'sign_in' and outcome = 'done'`,
 }
 
 /**
  * Whether a user has signed in since then with this device or from this network. `first`: they have
- * not signed in at all, so nothing can be new to them.
+ * never signed in at all, so nothing can be new to them.
  */
 export async function hasComeFrom(
   db: Queryable,

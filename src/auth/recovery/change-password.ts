@@ -13,7 +13,7 @@ import { endTickets } from './store.ts'
 
 export type PasswordChange = Readonly<{
   userId: UserId
-  /** The session that stays; null for who has an expired password, and is not signed in yet. */
+  /** The session that stays, with its browser; null: none does. */
   sessionId: SessionId | null
   before: string
   password: string

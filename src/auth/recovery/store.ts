@@ -23,7 +23,7 @@ export async function endTickets(tx: Queryable, userId: UserId, purpose: Purpose
 }
 
 const insertTicketStatement = {
-  name: 'auth_insert_ticket',
+  name: 'auth_insert_recovery_ticket',
   text: `insert into auth_ticket (digest, purpose, user_id, expires_at)
          select $1::bytea, $2::text, $3::uuid, $4::timestamptz
          where not exists (select from auth_ticket where user_id = $3 and purpose = $2)`,
@@ -51,7 +51,7 @@ export async function readTicket(db: Queryable, ask: TicketAsk): Promise<Ticket 
 }
 
 const takeTicketStatement = {
-  name: 'auth_take_ticket',
+  name: 'auth_take_recovery_ticket',
   text: `delete from auth_ticket
          where digest = $1 and purpose = $2 and expires_at > $3 and user_id = $4
          returning digest, purpose, user_id as "userId", expires_at as "expiresAt"`,

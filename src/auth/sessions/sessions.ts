@@ -2,7 +2,7 @@ import type { Pool } from '../../db/pool.ts'
 import type { Queryable } from '../../db/query.ts'
 import { inTransaction } from '../../db/tx.ts'
 import { AppError } from '../../errors.ts'
-import { newId } from '../../ids/ids.ts'
+import { newId, printId } from '../../ids/ids.ts'
 import type { SessionId, UserId } from '../../ids/ids.ts'
 import { customerScopes, staffScopes } from '../../scopes.ts'
 import type { StaffRole } from '../../scopes.ts'
@@ -10,6 +10,7 @@ import { after, DAY, SECOND } from '../../time.ts'
 import type { Clock, Micros } from '../../time.ts'
 import { findUser } from '../../users/find.ts'
 import type { Directory } from '../directory.ts'
+import type { Recorder, Whence } from '../guard/record.ts'
 import type { AccessToken, IssueToken } from '../tokens.ts'
 import { digestOfRefreshToken, makeRefreshToken, ownerOfRefreshToken } from './refresh-token.ts'
 import * as store from './store.ts'
@@ -52,11 +53,11 @@ export type Sessions = Readonly<{
   begin: (beginning: Beginning) => Promise<SessionTokens>
   /**
    * Trades a refresh token for a new pair. A token that was used before, unless just now, ends the
-   * whole session, for then either we or a thief hold a stolen one.
+   * whole session, for then either we or a thief hold a stolen one. That is written down.
    *
    * @throws AppError `refresh_token_invalid`
    */
-  refresh: (refreshToken: string) => Promise<SessionTokens>
+  refresh: (refreshToken: string, whence: Whence) => Promise<SessionTokens>
   /**
    * Notes that a factor was shown again, and gives an access token that says so.
    *
@@ -70,7 +71,10 @@ export type Sessions = Readonly<{
   list: (userId: UserId) => Promise<readonly OpenSession[]>
   /** Ends a session with its tokens; true when it was open. */
   end: (whose: Whose) => Promise<boolean>
-  /** Ends all of a user's sessions, but for the one that stays. Gives their number. */
+  /**
+   * Ends all of a user's sessions, but for the one that stays and those that began in the same
+   * browser. Gives their number.
+   */
   endAll: (tx: Queryable, userId: UserId, but: SessionId | null) => Promise<number>
   /** Ends all of a user's sessions that did not begin in that browser. Gives their number. */
   endOthers: (tx: Queryable, userId: UserId, browserId: string) => Promise<number>
@@ -97,11 +101,12 @@ export type SessionParts = Readonly<{
   /** How long an access token lives: what is revoked is remembered for so long. */
   tokenTtlSeconds: number
   clock: Clock
+  record: Recorder
 }>
 
 /** Sessions in the tables `session` and `refresh_token`; a session is the family of its tokens. */
 export function createSessions(parts: SessionParts): Sessions {
-  const { pool, directory, issueToken, clock } = parts
+  const { pool, directory, issueToken, clock, record } = parts
   const tokensLive = BigInt(parts.tokenTtlSeconds) * SECOND
 
   async function insert(tx: Queryable, beginning: Beginning): Promise<SessionId> {
@@ -150,7 +155,7 @@ export function createSessions(parts: SessionParts): Sessions {
     return await issueToken({ ...whose, ...claims, scopes })
   }
 
-  async function refresh(token: string): Promise<SessionTokens> {
+  async function refresh(token: string, whence: Whence): Promise<SessionTokens> {
     const userId = ownerOfRefreshToken(token)
     if (!userId) throw new AppError('refresh_token_invalid')
     const digest = digestOfRefreshToken(token)
@@ -168,7 +173,7 @@ export function createSessions(parts: SessionParts): Sessions {
       transaction,
     )
     if (!next) {
-      await endReused(userId, digest, now)
+      await endReused({ userId, digest, now }, whence)
       throw new AppError('refresh_token_invalid')
     }
     const issued = await issue({ userId, sessionId: next.sessionId })
@@ -176,10 +181,23 @@ export function createSessions(parts: SessionParts): Sessions {
   }
 
   /** Not part of a transaction that is then refused: the end of the session must stay. */
-  async function endReused(userId: UserId, digest: Buffer, now: Micros): Promise<void> {
+  async function endReused(
+    { userId, digest, now }: Readonly<{ userId: UserId; digest: Buffer; now: Micros }>,
+    whence: Whence,
+  ): Promise<void> {
     const stored = await store.readRefreshToken(pool, userId, digest)
     if (!stored || stored.usedAt === null || now - stored.usedAt <= REUSE_TOLERANCE) return
-    await end({ userId, sessionId: stored.sessionId })
+    const { sessionId } = stored
+    const facts = { session: printId('sess', sessionId) }
+    await inTransaction(
+      pool,
+      async (tx) => {
+        // Once: whoever brings it again after that ends nothing more.
+        if ((await store.revokeSessions(tx, revoking(userId, [sessionId]))) === 0) return
+        await record({ ...whence, userId, kind: 'refresh_reused', outcome: 'refused', facts }, tx)
+      },
+      transaction,
+    )
   }
 
   async function note(whose: Whose, shown: Shown): Promise<void> {
@@ -205,8 +223,12 @@ export function createSessions(parts: SessionParts): Sessions {
     stays: (session: OpenSession) => boolean,
   ): Promise<number> {
     const open = await store.readSessions(tx, userId, clock.now())
-    const ids = open.filter((session) => !stays(session)).map(({ sessionId }) => sessionId)
-    await store.endBrowsers(tx, userId, open.find(stays)?.browserId ?? null)
+    const browserId = open.find(stays)?.browserId ?? null
+    // To end what else began in the browser of the one that stays would sign that browser out.
+    const ends = (session: OpenSession): boolean =>
+      !stays(session) && (browserId === null || session.browserId !== browserId)
+    const ids = open.filter(ends).map(({ sessionId }) => sessionId)
+    await store.endBrowsers(tx, userId, browserId)
     return await store.revokeSessions(tx, revoking(userId, ids))
   }
 

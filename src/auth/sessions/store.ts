@@ -194,6 +194,20 @@ const denyStatement = {
          select gen_random_uuid(), subject, $2, $3 from unnest($1::uuid[]) as ended (subject)`,
 }
 
+const denyUserStatement = {
+  name: 'auth_deny_user',
+  text: `insert into revocation (revocation_id, subject, before, expires_at)
+         values (gen_random_uuid(), $1, $2, $3)`,
+}
+
+/** Ends all tokens of a user that were issued up to then, by whomever. Servers read it soon. */
+export async function denyUser(
+  tx: Queryable,
+  ask: Readonly<{ userId: UserId; before: Micros; until: Micros }>,
+): Promise<void> {
+  await tx.query(denyUserStatement, [ask.userId, printTime(ask.before), printTime(ask.until)])
+}
+
 const endGrantsStatement = {
   name: 'auth_end_grants',
   text: `delete from oidc_payload

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { createArrivals } from '../../auth/arrival.ts'
+import { commonPasswords } from '../../auth/directories/common-passwords.ts'
 import type { Directory } from '../../auth/directory.ts'
 import { createFactors } from '../../auth/factors/factors.ts'
 import { createBudgets, unbudgeted } from '../../auth/guard/budgets.ts'
@@ -40,6 +41,7 @@ export type AuthDoor = Readonly<{
 export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: string): AuthDoor {
   const { config, keys } = site
   const { tokenTtlSeconds, publicUrl: audience } = config
+  commonPasswords()
   const { directory, close } = openDirectory(config, pool, clock)
   const rooms = buildRooms(site, { pool, clock, directory }, issuer)
   const clients = readClients({ ...config.auth, issuer })
@@ -86,7 +88,7 @@ function buildRooms(
   const record = createRecorder(pool, clock)
   const names = { issuer, audience, ttlSeconds: tokenTtlSeconds }
   const issueToken = createIssuer({ keys: readTokenKeys(keys.tokenKeys), ...names, clock })
-  const sessions = createSessions({ pool, directory, issueToken, tokenTtlSeconds, clock })
+  const sessions = createSessions({ pool, directory, issueToken, tokenTtlSeconds, clock, record })
   const { hostname: rpId, origin } = new URL(issuer)
   const factorSite = { rpId, origin }
   const factors = createFactors({ pool, clock, sealKeys, digestKey, record, site: factorSite })

@@ -3,7 +3,7 @@ import { may } from '../../access/policy.ts'
 import { AppError } from '../../errors.ts'
 import { parseId } from '../../ids/ids.ts'
 import type { UserId } from '../../ids/ids.ts'
-import { callerOf, freshnessFor, nameOf, requireScope } from '../actor.ts'
+import { callerOf, freshnessFor, requireScope, staffOf } from '../actor.ts'
 import { readForm } from '../shapes/forms.ts'
 import { keyOf, unwrap } from '../idempotency.ts'
 import type { HttpParts } from '../parts.ts'
@@ -173,9 +173,9 @@ export const userRoutes =
         { schema: verb === 'freeze' ? freeze : thaw, config: { ...own, action: `user.${verb}` } },
         async (request) => {
           const id = userIdOf(request.params.id)
-          await payments.setFrozen(id, verb === 'freeze')
-          const by = request.actor && nameOf(request.actor)
-          request.log.info({ by, user: id }, `user.${verb}`)
+          const by = staffOf(request)
+          await payments.setFrozen(id, verb === 'freeze', by)
+          request.log.info({ by: by.name, user: id }, `user.${verb}`)
           return toUser(await payments.ownUser(id, { start: null, end: null }))
         },
       )

@@ -3,6 +3,21 @@
 const { startAuthentication, startRegistration, browserSupportsWebAuthn } =
   globalThis.SimpleWebAuthnBrowser
 
+/** What the browser calls the ways in which nothing comes of it, in words of our own. */
+const sentences = {
+  // Also for who closed the window: that is no failure of the page.
+  NotAllowedError: 'No passkey was given. Please try again.',
+  InvalidStateError: 'This device has a passkey of yours already.',
+  ConstraintError: 'This device cannot ask for a finger, a face or a PIN. Please use another.',
+}
+const unknown = 'That did not work. Please try again.'
+
+/** Where whoever has not signed in lately does so first. */
+const signInAgain = '/account/again'
+
+/** What the server says no to, with the sentence for it. */
+class Refused extends Error {}
+
 async function send(path, body) {
   const answer = await fetch(path, {
     method: 'POST',
@@ -10,8 +25,9 @@ async function send(path, body) {
     body: JSON.stringify(body),
   })
   const told = await answer.json()
-  if (!answer.ok) throw new Error(told.errorMessage)
-  return told
+  if (answer.ok) return told
+  if (answer.status === 401) globalThis.location.assign(signInAgain)
+  throw new Refused(told.errorMessage)
 }
 
 async function run(form) {
@@ -34,9 +50,8 @@ async function answer(form) {
   try {
     await run(form)
   } catch (error) {
-    // The browser's own reasons, like a window that was closed, are no failure of the page.
     alert.textContent =
-      error.name === 'NotAllowedError' ? 'No passkey was given. Please try again.' : error.message
+      error instanceof Refused ? error.message : (sentences[error.name] ?? unknown)
     alert.hidden = false
     button.disabled = false
   }

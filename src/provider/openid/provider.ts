@@ -133,6 +133,8 @@ const fixed = {
   clientDefaults: { id_token_signed_response_alg: 'ES256' },
   enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
   responseTypes: ['code'],
+  // What clients have: no secret at all, or one in the header, where no log of bodies finds it.
+  clientAuthMethods: ['none', 'client_secret_basic'],
   pkce: { required: () => true },
   scopes: ['openid', 'offline_access'],
   claims: {

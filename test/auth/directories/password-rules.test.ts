@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
+import { commonPasswords } from '../../../src/auth/directories/common-passwords.ts'
 import { passwordRefusal } from '../../../src/auth/directories/password-rules.ts'
 
 const nobody = { email: null, handle: null, phoneNumber: null }
@@ -41,19 +42,56 @@ test('one character is no password, however often', () => {
   )
 })
 
-test('every password of the common list is refused, in capitals and with an ending too', () => {
-  const file = readFileSync(
-    new URL('../../../src/auth/directories/common-passwords.txt', import.meta.url),
-    'utf8',
-  )
-  const common = file.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
-  assert(common.length >= 300)
+test('every password of the lists is refused, in capitals and with an ending too', () => {
+  const common = commonPasswords()
+  // Of those that the other rules let pass. @see OWASP ASVS 5.0 6.2.4
+  assert([...common].filter((password) => password.length >= 8).length >= 15_000)
   for (const password of common) {
     assert.equal(password, password.toLowerCase())
-    for (const typed of [password, password.toUpperCase(), `${password}!`]) {
+    // One that ends with a sign is known as it is; with more signs, it is another.
+    const longer = /[a-z0-9]$/.test(password) ? [`${password}!`] : []
+    for (const typed of [password, password.toUpperCase(), ...longer]) {
       assert.notEqual(passwordRefusal(typed, nobody), null, typed)
     }
   }
+})
+
+test('a phrase of several words is not refused for the common ones in it', () => {
+  const common = [...commonPasswords()].filter((word) => /^[a-z]{4,}$/.test(word))
+  const word = fc.constantFrom(...common)
+  const phrase = fc.array(word, { minLength: 4, maxLength: 8 }).map((words) => words.join(' '))
+  fc.assert(
+    fc.property(phrase, (phrase) => {
+      fc.pre(!phrase.includes('farthing') && new Set(phrase.split(' ')).size > 2)
+      assert.equal(passwordRefusal(phrase, nobody), null)
+    }),
+  )
+})
+
+test('the lists are read in no time, and by nobody who chooses no password', () => {
+  const folder = new URL('../../../src/auth/directories/', import.meta.url).href
+  const watch = `
+    import fs from 'node:fs'
+    import { syncBuiltinESMExports } from 'node:module'
+    const { readFileSync } = fs
+    globalThis.read = new Set()
+    fs.readFileSync = (...ask) => (read.add(String(ask[0])), readFileSync(...ask))
+    syncBuiltinESMExports()`
+  const script = `
+    import '${folder}password-rules.ts'
+    import { commonPasswords } from '${folder}common-passwords.ts'
+    const texts = () => [...read].filter((path) => path.endsWith('.txt')).length
+    const early = texts()
+    const startedAt = performance.now()
+    commonPasswords()
+    const ms = performance.now() - startedAt
+    console.log(JSON.stringify({ early, late: texts(), ms }))`
+  const preload = `data:text/javascript,${encodeURIComponent(watch)}`
+  const flags = ['--import', preload, '--input-type=module', '--eval', script]
+  const output = execFileSync(process.execPath, flags, { encoding: 'utf8' })
+  const { ms, ...files } = JSON.parse(output) as { early: number; late: number; ms: number }
+  assert.deepEqual(files, { early: 0, late: 2 })
+  assert(ms < 1_000, `it took ${ms} ms`)
 })
 
 const cases: readonly (readonly [string, string | null])[] = [
@@ -72,6 +110,8 @@ const cases: readonly (readonly [string, string | null])[] = [
   ['poiuytre', 'is a plain sequence'],
   ['P@ssw0rd2026', 'is one of the most common'],
   ['Dr4g0n2026', 'is one of the most common'],
+  ['87654321vv', 'is one of the most common'],
+  ['Voxstrange7', 'is one of the most common'],
   ['Summer2026', 'is one of the most common'],
   ['my-farthing-login', 'contains the name of this service'],
   ['a seven word sentence that I remember well', null],

@@ -84,7 +84,7 @@ async function everything() {
   const user = await world.someone()
   const { userId, email } = user
   const session = await signIn(user, password)
-  const next = await sessions.refresh(session.refreshToken)
+  const next = await sessions.refresh(session.refreshToken, home)
   await assert.rejects(signIn(user, guess))
   await assert.rejects(signIn({ ...user, email: unknown }, guess))
 

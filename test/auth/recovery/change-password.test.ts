@@ -54,7 +54,9 @@ test('a new password ends the other sessions and links, and the owner is told', 
     left.map(({ sessionId }) => sessionId),
     [latest.sessionId],
   )
-  const going = [here, elsewhere].map(async (one) => await world.sessions.refresh(one.refreshToken))
+  const going = [here, elsewhere].map(
+    async (one) => await world.sessions.refresh(one.refreshToken, home),
+  )
   const ended = (await Promise.allSettled(going)).filter(({ status }) => status === 'rejected')
   assert.equal(ended.length, 1)
   assert.equal(await reset.look(tokenIn(letter)), null)
@@ -71,7 +73,7 @@ test('without the password before, nothing changes, and ten guesses are all', as
     await assert.rejects(change(user, { before: `guess ${i}` }), refusal('credentials_invalid'))
   }
   await assert.rejects(change(user, {}), refusal('rate_limited'))
-  await world.sessions.refresh(session.refreshToken)
+  await world.sessions.refresh(session.refreshToken, home)
   assert.deepEqual(await world.letters(), [])
   assert((await world.events(user)).includes('password_changed refused wrong'))
   await world.signIn(user, password)
@@ -97,7 +99,7 @@ test('whatever becomes of the change, no other session of before or meanwhile is
     await changePassword({ ...world.parts, directory }, { ...ask, whence: home })
   }
   await assert.rejects(changeBy(away), refusal('directory_unavailable'))
-  const ended = world.sessions.refresh(earlier.refreshToken)
+  const ended = world.sessions.refresh(earlier.refreshToken, home)
   await assert.rejects(ended, refusal('refresh_token_invalid'))
   assert.deepEqual(await world.letters(), [])
 
@@ -106,7 +108,7 @@ test('whatever becomes of the change, no other session of before or meanwhile is
     meanwhile = (await world.signIn(user, password)).refreshToken
     return await world.directory.change(asked)
   })
-  await assert.rejects(world.sessions.refresh(meanwhile), refusal('refresh_token_invalid'))
+  await assert.rejects(world.sessions.refresh(meanwhile, home), refusal('refresh_token_invalid'))
 })
 
 test('a closed user changes nothing', async () => {

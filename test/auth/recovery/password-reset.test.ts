@@ -62,7 +62,7 @@ test('a link sets a new password, once, ends every session, and the owner is tol
   assert.equal(await finish(token), user.userId)
 
   await assert.rejects(
-    world.sessions.refresh(session.refreshToken),
+    world.sessions.refresh(session.refreshToken, home),
     refusal('refresh_token_invalid'),
   )
   await assert.rejects(world.signIn(user, password), refusal('credentials_invalid'))
@@ -147,7 +147,7 @@ test('when the directory is away, the link goes on working, and sessions have en
   })
   const ask = { token, password: other, code: null, whence: home }
   await assert.rejects(away.finish(ask), refusal('directory_unavailable'))
-  await assert.rejects(world.sessions.refresh(refreshToken), refusal('refresh_token_invalid'))
+  await assert.rejects(world.sessions.refresh(refreshToken, home), refusal('refresh_token_invalid'))
   assert.equal(await world.directory.verify(user.userId, password), 'right')
   await finish(token)
 })
@@ -167,7 +167,7 @@ test('a session that begins with the old password meanwhile ends too', async () 
     },
   })
   await slow.finish({ token, password: other, code: null, whence: home })
-  await assert.rejects(world.sessions.refresh(thief), refusal('refresh_token_invalid'))
+  await assert.rejects(world.sessions.refresh(thief, home), refusal('refresh_token_invalid'))
 })
 
 test('unknown, closed and unproven hear what everybody hears, as late, and get nothing', async () => {

@@ -9,7 +9,7 @@ import {
 } from '../../../src/auth/directories/store.ts'
 import { inTransaction } from '../../../src/db/tx.ts'
 import { AppError } from '../../../src/errors.ts'
-import { newId } from '../../../src/ids/ids.ts'
+import { newId, printId } from '../../../src/ids/ids.ts'
 import { after as later, DAY, MINUTE, SECOND } from '../../../src/time.ts'
 import type { Micros } from '../../../src/time.ts'
 import { setStatus } from '../../../src/users/freeze.ts'
@@ -81,6 +81,15 @@ async function someone(directory: ReturnType<typeof createBuiltinDirectory>): Pr
     },
     options,
   )
+}
+
+async function reusesOf({ userId }: User) {
+  const { rows } = await database.pool.query(
+    `select network, device, outcome, facts from auth_event
+     where user_id = $1 and kind = 'refresh_reused'`,
+    [userId],
+  )
+  return rows
 }
 
 async function setTo(user: User, status: UserStatus): Promise<void> {
@@ -216,16 +225,21 @@ test('of 50 refreshes with one token at once, one succeeds, and its session live
 })
 
 test('a used token is only refused for ten seconds; after that it ends the session', async () => {
-  const { sessions, signIn, pass } = await world()
+  const { user, verify, sessions, signIn, pass } = await world()
   const first = await sessions.signIn(signIn)
   const elsewhere = await sessions.signIn(signIn)
+  const { sessionId } = await verify(first.accessToken)
   const second = await sessions.refresh(first.refreshToken)
   pass(10n * SECOND)
   await assert.rejects(sessions.refresh(first.refreshToken), refusal('refresh_token_invalid'))
   const third = await sessions.refresh(second.refreshToken)
+  assert.deepEqual(await reusesOf(user), [], 'two tabs are no thief')
 
   pass(1n)
   await assert.rejects(sessions.refresh(first.refreshToken), refusal('refresh_token_invalid'))
+  await assert.rejects(sessions.refresh(first.refreshToken), refusal('refresh_token_invalid'))
+  const facts = { session: printId('sess', sessionId) }
+  assert.deepEqual(await reusesOf(user), [{ ...here, outcome: 'refused', facts }])
   await assert.rejects(sessions.refresh(third.refreshToken), refusal('refresh_token_invalid'))
   await sessions.refresh(elsewhere.refreshToken)
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { newId, printId } from '../../../src/ids/ids.ts'
+import { newId, parseId, printId } from '../../../src/ids/ids.ts'
 import type { UserId } from '../../../src/ids/ids.ts'
 import { customerScopes, staffScopes } from '../../../src/scopes.ts'
 import type { StaffRole } from '../../../src/scopes.ts'
@@ -105,6 +105,17 @@ test('support looks at a user, and an operator freezes and thaws one, again and 
     }
     assert.equal((await world.pay(ada, bob, 100n)).status, outcome)
   }
+  const { rows } = await world.pool.query<{ kind: string; by: string; where: string }>(
+    `select kind, facts ->> 'by' as by, concat_ws(' ', client_id, network) as where
+     from auth_event where user_id = $1 and kind in ('frozen', 'thawed') order by event_id`,
+    [ada],
+  )
+  assert.deepEqual(
+    rows.map(({ kind, where }) => [kind, where]),
+    ['frozen', 'frozen', 'thawed', 'thawed'].map((kind) => [kind, 'test 127.0.0.1']),
+  )
+  assert.equal(new Set(rows.map(({ by }) => by)).size, 1)
+  assert.match(rows[0]?.by ?? '', /^[0-9a-f-]{36}$/)
   const nobody = `/v1/user/${printId('user', newId('user'))}`
   const missing = await operator.ask<Problem>('POST', `${nobody}/freeze`)
   assert.deepEqual([missing.status, missing.body.code], [404, 'user_unknown'])
@@ -119,6 +130,11 @@ test('a service with the scope of staff is an operator, and has no wallet of its
   const service = caller(await signMachine(keys, ['staff:write'], now))
   const frozen = await service.ask<User>('POST', `/v1/user/${ada}/freeze`)
   assert.equal(frozen.body.status, 'frozen')
+  const { rows } = await world.pool.query(
+    `select client_id, facts from auth_event where user_id = $1 and kind = 'frozen'`,
+    [parseId('user', ada)],
+  )
+  assert.deepEqual(rows, [{ client_id: 'reports', facts: { by: 'client reports' } }])
   const read = await service.ask<Problem & { scope: string }>('GET', `/v1/user/${ada}`)
   assert.deepEqual([read.body.code, read.body.scope], ['scope_insufficient', 'staff:read'])
   const move = { fromId: ada, toId: ada, amount: 1 }

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { createDenyList } from '../../../src/access/deny-list.ts'
 import type { DenyList } from '../../../src/access/deny-list.ts'
 import { outsideIssuer, ownIssuer } from '../../../src/access/issuers.ts'
@@ -136,4 +139,79 @@ test('what they bring is denied like our own tokens, once their user is', async 
   const iat = Number(now / SECOND) + 1
   const later = house.caller(await theirs.sign({ ...said, iat }))
   assert.equal((await later.ask('GET', '/v1/user')).status, 200)
+})
+
+const run = promisify(execFile)
+const program = fileURLToPath(new URL('../../../src/bin/farthing.ts', import.meta.url))
+
+/** `farthing disconnect`, as an operator runs it beside a server. */
+async function disconnect(userId: string): Promise<string> {
+  const env = { PATH: process.env['PATH'], DATABASE_URL: house.world.url }
+  const { stdout } = await run(process.execPath, [program, 'disconnect', userId], { env })
+  return stdout
+}
+
+test('who is disconnected is out within a second, whoever issued their token, and may come back', async () => {
+  const { auth, parts, pool, advance } = house.world
+  const said = claims()
+  const outside = house.caller(await theirs.sign(said))
+  const { userId } = (await outside.ask<User>('GET', '/v1/user')).body
+  const bystander = house.caller(await theirs.sign(claims()))
+  const id = parseId('user', userId)
+  assert(id)
+  const begin = async () =>
+    await auth.sessions.begin({
+      userId: id,
+      clientId: 'web',
+      methods: ['pwd'],
+      network: null,
+      device: null,
+      authenticatedAt: null,
+      browserId: null,
+    })
+  const tokens = await begin()
+  const ours = house.caller(tokens.accessToken)
+  const both = async () =>
+    await Promise.all([outside, ours].map(async (me) => (await me.ask('GET', '/v1/user')).status))
+  assert.deepEqual(await both(), [200, 200])
+
+  assert.match(await disconnect(userId), /^Sessions ended: 1\./)
+  const endedAt = performance.now()
+  await until('both are refused', async () => (await both()).every((status) => status === 401))
+  assert(performance.now() - endedAt < 1_000)
+  const stale = { refreshToken: tokens.refreshToken }
+  const refused = await house.stranger.ask<Problem>('POST', '/v1/session/refresh', stale)
+  assert.equal(refused.body.code, 'refresh_token_invalid')
+  assert.equal((await bystander.ask('GET', '/v1/user')).status, 200)
+
+  const written = `select outcome, facts from auth_event where user_id = $1 and kind = 'disconnected'`
+  const { rows } = await pool.query(written, [id])
+  assert.deepEqual(rows, [{ outcome: 'done', facts: { count: 1 } }])
+
+  // A token of another clock, which is ahead, was issued before all the same.
+  const ahead = house.caller(await theirs.sign({ ...said, iat: said.iat + 5 }))
+  assert.equal((await ahead.ask('GET', '/v1/user')).status, 401)
+  advance(7n * SECOND)
+  const iat = Number(parts.clock.now() / SECOND)
+  const again = [await theirs.sign({ ...said, iat }), (await begin()).accessToken]
+  for (const token of again) {
+    assert.equal((await house.caller(token).ask('GET', '/v1/user')).status, 200)
+  }
+})
+
+test('what ends the tokens of a user is remembered for as long as any of them may live', async () => {
+  const { userId } = (await house.caller(await theirs.sign(claims())).ask<User>('GET', '/v1/user'))
+    .body
+  await disconnect(userId)
+  const { rows } = await house.world.pool.query<{ long: boolean }>(
+    `select expires_at >= before + interval '1 day' as long from revocation where subject = $1`,
+    [parseId('user', userId)],
+  )
+  assert.deepEqual(rows, [{ long: true }])
+})
+
+test('nobody can be disconnected who is not there', async () => {
+  const nobody = 'user_0198f3c2000070008000000000000000'
+  await assert.rejects(disconnect(nobody), /There is no such user/)
+  await assert.rejects(disconnect('ada'), /"ada" is no user id/)
 })

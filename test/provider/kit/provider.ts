@@ -4,7 +4,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createDenyList } from '../../../src/access/deny-list.ts'
+import { ownIssuer } from '../../../src/access/issuers.ts'
 import { createRemoteAuth } from '../../../src/access/remote-auth.ts'
+import { createVerifier } from '../../../src/access/tokens.ts'
 import type { VerifyToken } from '../../../src/access/tokens.ts'
 import { buildAuthDoor } from '../../../src/bin/auth/build.ts'
 import { backSecretOf } from '../../../src/bin/auth/secrets.ts'
@@ -13,7 +16,7 @@ import type { Keys, TokenJwk } from '../../../src/keys.ts'
 import { readTokenKeys } from '../../../src/token-keys.ts'
 import { openHouse } from '../../http/house.ts'
 import type { House } from '../../http/house.ts'
-import { anyoneOf, makeJwk } from '../../kit/auth.ts'
+import { makeJwk } from '../../kit/auth.ts'
 import { ownPort } from '../../kit/port.ts'
 
 /** Somebody who can sign in. */
@@ -54,6 +57,8 @@ export const shop = {
 export const firstKey = makeJwk('first')
 
 const SEEN_WITHIN_MS = 30
+
+const customerOf = async () => assert.fail('there is no outside issuer')
 
 const clients = [
   {
@@ -97,6 +102,8 @@ export async function openProvider(
   })
 
   const { pool, url, parts } = house.world
+  const denied = createDenyList({ db: pool, clock: parts.clock })
+  await denied.start()
   let door: ReturnType<typeof buildAuthDoor> | null = null
   let signing: readonly TokenJwk[] = [firstKey]
 
@@ -116,8 +123,9 @@ export async function openProvider(
   }
   const trust = (tokenKeys: readonly TokenJwk[]): void => {
     const keys = readTokenKeys(tokenKeys)
-    const names = { issuer, audience: config.publicUrl }
-    known.verify = anyoneOf({ keys, ...names, clock: parts.clock })
+    const issuers = [ownIssuer({ issuer, audience: config.publicUrl, keys })]
+    const { denies } = denied
+    known.verify = createVerifier({ issuers, denies, customerOf, clock: parts.clock })
   }
   trust(signing)
   await start()
@@ -133,6 +141,7 @@ export async function openProvider(
     trust,
     close: async () => {
       await stop()
+      await denied.stop()
       await house.close()
       await rm(dir, { recursive: true })
     },

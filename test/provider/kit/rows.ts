@@ -40,3 +40,13 @@ export async function rewrite(
   )
   return rowCount ?? 0
 }
+
+/** Lets the last sign-in of somebody be so long ago, for the provider and for tokens. */
+export async function signedInAgo(house: House, user: string, seconds: number): Promise<void> {
+  await rewrite(house, 'Session', 'loginTs', Math.floor(Date.now() / 1_000) - seconds)
+  await house.world.pool.query(
+    `update session set authenticated_at = authenticated_at - make_interval(secs => $2)
+     where user_id = $1`,
+    [parseId('user', user), seconds],
+  )
+}

@@ -57,6 +57,12 @@ export const accountRoutes =
 
     app.get('/account/signed-in', async (_request, reply) => await reply.redirect('/account', 303))
 
+    // Scripts of these pages lead here who must sign in again before a change.
+    app.get('/account/again', async (request, reply) => {
+      await visits.fresh(request, reply)
+      return await reply.redirect('/account', 303)
+    })
+
     app.get('/account', async (request, reply) => {
       const visitor = await visits.visitor(request, reply)
       const word = (request.query as Readonly<Record<string, string | undefined>>)['done']

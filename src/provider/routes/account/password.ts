@@ -2,7 +2,6 @@ import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebo
 import { Type } from 'typebox'
 import { changePassword } from '../../../auth/recovery/change-password.ts'
 import type { RecoveryParts } from '../../../auth/recovery/parts.ts'
-import { ACCOUNT_CLIENT } from '../../openid/clients.ts'
 import { changePasswordPage } from '../../pages/recovery.ts'
 import { sentenceFor } from '../passing.ts'
 import type { AccountParts } from './account.ts'
@@ -30,9 +29,8 @@ export const passwordRoutes =
     app.post('/account/password', { schema: { body: Form } }, async (request, reply) => {
       const { userId, browserId, whence } = await visits.fresh(request, reply)
       const open = await sessions.list(userId)
-      const here = open.find(
-        (session) => session.browserId === browserId && session.clientId === ACCOUNT_CLIENT,
-      )
+      // Of any app: whoever comes from one has no other session here.
+      const here = open.find((session) => session.browserId === browserId)
       const sessionId = here?.sessionId ?? null
       try {
         await changePassword(recovery, { ...request.body, userId, sessionId, whence })

@@ -1,11 +1,11 @@
-import { writeRole } from '../auth/directories/store.ts'
-import { readConfig } from '../config.ts'
-import { StartRefused } from '../errors.ts'
-import { parseId } from '../ids/ids.ts'
-import { staffRoles } from '../scopes.ts'
-import { systemClock } from '../time.ts'
-import { findUser } from '../users/find.ts'
-import { requireMigrated, sharedDatabase, sharedPool } from './database.ts'
+import { writeRole } from '../../auth/directories/store.ts'
+import { readConfig } from '../../config.ts'
+import { StartRefused } from '../../errors.ts'
+import { parseId } from '../../ids/ids.ts'
+import { staffRoles } from '../../scopes.ts'
+import { systemClock } from '../../time.ts'
+import { findUser } from '../../users/find.ts'
+import { requireMigrated, sharedDatabase, sharedPool } from '../database.ts'
 
 /**
  * Makes somebody support or operator in the built-in directory, or with `customer` neither. Takes
