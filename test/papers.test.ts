@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { existsSync, globSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { commands } from '../src/bin/commands.ts'
+import { readClients } from '../src/provider/openid/clients.ts'
 import { returnCodeFor } from '../src/rails/bank/magic.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -58,6 +61,20 @@ test('ARCHITECTURE.md lists every table, with its key', () => {
   const listed = [...section.matchAll(/^\| `(\w+)` +\| ([\w, ]+?) +\|/gm)]
   const rows = listed.map(([, table, key]) => `${table}: ${key}`)
   assert.deepEqual(rows.filter((row) => !row.startsWith('migration:')).sort(), tables.sort())
+})
+
+test('docs/auth.md shows a file of clients that is right', async (t) => {
+  const blocks = [...read('docs/auth.md').matchAll(/```json\n([^]*?)```/g)]
+  const shown = blocks.map(([, block = '']) => block).find((block) => block.includes('"clients"'))
+  assert(shown, 'docs/auth.md shows none')
+  const dir = await mkdtemp(join(tmpdir(), 'farthing-papers-'))
+  t.after(async () => await rm(dir, { recursive: true }))
+  const clientsFile = join(dir, 'clients.json')
+  await writeFile(clientsFile, shown)
+  const places = { issuer: 'http://localhost:8081', webUrl: 'http://localhost:8080' }
+  const clients = readClients({ ...places, clientsFile })
+  const added = clients.filter(({ id }) => shown.includes(`"${id}"`)).map(({ id }) => id)
+  assert.deepEqual(added, ['bookkeeper', 'risk-desk'])
 })
 
 test('docs/banks.md says how the sandbox bank ends each account number', () => {
