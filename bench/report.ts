@@ -152,15 +152,22 @@ on. Only the number of requests per caller is not bounded.`
 
 async function describeRun(results: Results): Promise<string> {
   const { rounds, pgbench, postgres, loadBefore, entriesBefore, entriesAfter } = results
-  const [processor] = os.cpus()
   const command = ['npm run bench', ...process.argv.slice(2)].join(' -- ')
+  return [
+    await describeMachine(command, loadBefore),
+    `- Node ${process.versions.node}, PostgreSQL ${postgres}, ${pgbench ?? 'NO PGBENCH: nothing to compare with'}`,
+    `- ${rounds.length} rounds; ${count(entriesBefore)} entries in the books before, ${count(entriesAfter)} after`,
+  ].join('\n')
+}
+
+/** Where and when something was measured, and on which commit. */
+export async function describeMachine(command: string, loadBefore: number): Promise<string> {
+  const [processor] = os.cpus()
   const memory = Math.round(os.totalmem() / 1_024 ** 3)
   return [
     `- Machine: ${os.cpus().length} x ${processor?.model.trim()}, ${memory} GiB, ${os.type()} ${os.release()}, load ${loadBefore.toFixed(1)} before the run`,
     `- Commit: ${await commit()}`,
     `- Command: \`${command}\`, ${new Date().toISOString().slice(0, 10)}`,
-    `- Node ${process.versions.node}, PostgreSQL ${postgres}, ${pgbench ?? 'NO PGBENCH: nothing to compare with'}`,
-    `- ${rounds.length} rounds; ${count(entriesBefore)} entries in the books before, ${count(entriesAfter)} after`,
   ].join('\n')
 }
 
