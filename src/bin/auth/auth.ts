@@ -1,4 +1,3 @@
-import { setPriority } from 'node:os'
 import { readConfig } from '../../config.ts'
 import { guardDatabase } from '../../db/guard.ts'
 import { loadKeys } from '../../keys.ts'
@@ -9,9 +8,6 @@ import { buildAuthDoor } from './build.ts'
 import { requireMigrated, sharedDatabase, sharedPool } from '../database.ts'
 import { freePort, listenAuth } from '../listen.ts'
 import { stopInTime, untilToldToStop } from '../stop.ts'
-
-/** Hashing passwords takes whole cores: on a machine shared with servers, payments go first. */
-const PRIORITY = 10
 
 /** The auth layer alone, until it is told to stop, or whoever started it is gone. */
 export async function auth(): Promise<number> {
@@ -31,7 +27,6 @@ export async function auth(): Promise<number> {
     const site = { config, keys: await loadKeys(config), url: database.url }
     const door = buildAuthDoor(site, pool, systemClock, issuer)
     closers.unshift(await listenAuth(door, config.host, port))
-    setPriority(PRIORITY)
     if (process.send) process.send({ issuer })
     else console.log(`Farthing signs people in at ${issuer}.`)
     await toldToStop

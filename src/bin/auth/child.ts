@@ -1,11 +1,14 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { setPriority } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Config } from '../../config.ts'
 import { StartRefused } from '../../errors.ts'
 
 const main = fileURLToPath(new URL('../farthing.ts', import.meta.url))
+/** Hashing passwords takes whole cores: on a machine shared with servers, payments go first. */
+const PRIORITY = 10
 const READY_WITHIN_MS = 30_000
 const STOP_WITHIN_MS = 3_500
 const RESTART_FIRST_MS = 200
@@ -83,6 +86,9 @@ function launch(settings: Readonly<Record<string, string>>): Running {
     env: { ...env, ...settings },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
+  // Now, before it has other threads: they take after the one that makes them, and later they
+  // would keep what they have.
+  if (child.pid !== undefined) setPriority(child.pid, PRIORITY)
   // Listened for from the start: it may end before anybody asks.
   const ended = new Promise<Readonly<{ how: string; ms: number }>>((resolve) => {
     const end = (how: string): void => resolve({ how, ms: performance.now() - startedAt })
