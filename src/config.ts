@@ -34,6 +34,8 @@ export type Config = Readonly<{
   /** From here on, a payment asks for a factor that was shown lately. */
   stepUpThreshold: Money
   argon2: Readonly<{ memoryKiB: number; passes: number; parallelism: number }>
+  /** Whether servers share the machine that passwords are hashed on. */
+  hashing: 'shared' | 'alone'
   /** Requests per caller are bounded. */
   rateLimits: boolean
   /** Null: nobody's sending is limited. */
@@ -93,6 +95,7 @@ export function readConfig(environment: Environment): Config {
     auth: readAuth(read, publicUrl, problems),
     stepUpThreshold: read.cents('STEP_UP_CENTS', 100_000n),
     argon2: readArgon2(read),
+    hashing: read.choice('HASHING', ['shared', 'alone'], 'shared'),
     rateLimits: read.choice('RATE_LIMITS', ['on', 'off'], 'on') === 'on',
     limits: readLimits(read),
     verificationThreshold: read.cents('VERIFICATION_THRESHOLD_CENTS', 50_000n),

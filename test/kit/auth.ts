@@ -122,7 +122,7 @@ export function openAuth(
 ): TestAuth {
   const { pool, clock } = parts
   const keys = readTokenKeys([makeJwk('test')])
-  const passwords = createPasswords(cheapHash, 2)
+  const passwords = createPasswords(cheapHash, { atOnce: 2, rests: 0 })
   const directory = createBuiltinDirectory({ db: pool, passwords })
   const issueToken = createIssuer({ keys, ...names, ttlSeconds: 300, clock })
   const record = createRecorder(pool, clock)

@@ -67,7 +67,7 @@ export function createActiveDirectory(parts: ActiveDirectoryParts): ActiveDirect
   }
   const { db, config, clock } = parts
   const domain = createDomain({ ...config, ca: parts.ca })
-  const gate = createGate({ atOnce: AT_ONCE, waiting: WAITING })
+  const gate = createGate({ atOnce: AT_ONCE, waiting: WAITING, rests: 0 })
   const rolesOf = createRolesOf(
     { support: config.supportGroupDn, operator: config.operatorGroupDn },
     clock,

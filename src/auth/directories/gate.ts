@@ -3,22 +3,38 @@ import { AppError } from '../../errors.ts'
 /** Lets work through, a few at a time, the rest in the order it came. */
 export type Gate = <T>(work: () => Promise<T>) => Promise<T>
 
+export type GateRules = Readonly<{
+  atOnce: number
+  waiting: number
+  /** How many times as long as a work took its place then stays empty. */
+  rests: number
+}>
+
+/** Of the time that works take, what one more counts for in their average. */
+const WEIGHT = 0.2
+
 /**
  * A gate for at most `atOnce` works, with room for `waiting` more.
  *
- * @throws AppError `overloaded` from the gate, at once, when that room is full.
+ * @throws AppError `overloaded` from the gate, at once, when that room is full, with
+ * `retryAfterSeconds` by when all who wait will have had their turn.
  */
-export function createGate({ atOnce, waiting }: { atOnce: number; waiting: number }): Gate {
+export function createGate({ atOnce, waiting, rests }: GateRules): Gate {
   const queue: (() => void)[] = []
   let running = 0
+  let turnMs = 0
 
   async function enter(): Promise<void> {
     if (running < atOnce) {
       running++
       return
     }
-    if (queue.length >= waiting) throw new AppError('overloaded')
+    if (queue.length >= waiting) throw new AppError('overloaded', { retryAfterSeconds: patience() })
     await new Promise<void>((resolve) => queue.push(resolve))
+  }
+
+  function patience(): number {
+    return Math.max(1, Math.ceil((queue.length * turnMs) / atOnce / 1_000))
   }
 
   /** Whoever waits takes the place over, so that nobody who comes now can slip in between. */
@@ -28,12 +44,20 @@ export function createGate({ atOnce, waiting }: { atOnce: number; waiting: numbe
     else running--
   }
 
+  /** The work is answered at once; only its place rests. */
+  function rest(tookMs: number): void {
+    turnMs += WEIGHT * (tookMs * (1 + rests) - turnMs)
+    if (rests === 0) leave()
+    else setTimeout(leave, tookMs * rests)
+  }
+
   return async (work) => {
     await enter()
+    const startedAt = performance.now()
     try {
       return await work()
     } finally {
-      leave()
+      rest(performance.now() - startedAt)
     }
   }
 }

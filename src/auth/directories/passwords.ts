@@ -6,7 +6,7 @@ import type { Argon2Cost, Argon2Hash } from './phc.ts'
 
 const SALT_BYTES = 16
 const TAG_BYTES = 32
-/** At 20 ms for a hash, one at a time, the last in the queue waits for 1.3 s. */
+/** At 20 ms for a hash, one at a time, the last in the queue waits for 1.3 s; with rests, for 4. */
 const WAITING = 64
 /** Node's pool of threads has four, and files and host names need them too. */
 const MOST_AT_ONCE = 4
@@ -24,23 +24,29 @@ export type Passwords = Readonly<{
   dummy: string
 }>
 
+/** How many hashes run at once, and how many times as long each place rests after one. */
+export type Pace = Readonly<{ atOnce: number; rests: number }>
+
 /**
- * How many hashes may run at once on a machine: each takes a core for some 20 ms. One where there
- * are two cores or fewer, so that payments keep the other; else half of the cores, two to four: a
- * flood of sign-ins never takes them all, and more than Node's threads never run anyway.
+ * How fast a machine may hash. Each hash takes a core for some 20 ms, and what the other cores
+ * share with it. Beside servers: a quarter of the cores, and they rest for two thirds of the time,
+ * so that a flood of sign-ins leaves payments their pace (bench/auth-results.md). A machine of its
+ * own gives half of its cores, and not all, for the pages of those who sign in.
  */
-export function hashesAtOnce(cores: number): number {
-  return cores <= 2 ? 1 : Math.min(Math.max(Math.floor(cores / 2), 2), MOST_AT_ONCE)
+export function paceOf(cores: number, machine: 'shared' | 'alone'): Pace {
+  const most = (share: number): number => Math.min(Math.max(Math.floor(share), 1), MOST_AT_ONCE)
+  if (machine === 'shared') return { atOnce: most(cores / 4), rests: 2 }
+  return { atOnce: most(cores / 2), rests: 0 }
 }
 
 /**
- * Hashes passwords with argon2id, NFKC first, so many at a time.
+ * Hashes passwords with argon2id, NFKC first, at that pace.
  *
  * @throws AppError `overloaded` from `hash` and `verify` when 64 wait already.
  * @see RFC 9106; NIST SP 800-63B section 3.1.1.2 on normal forms
  */
-export function createPasswords(cost: Argon2Cost, atOnce: number): Passwords {
-  const gate = createGate({ atOnce, waiting: WAITING })
+export function createPasswords(cost: Argon2Cost, pace: Pace): Passwords {
+  const gate = createGate({ ...pace, waiting: WAITING })
   const dummy = { ...cost, salt: randomBytes(SALT_BYTES), tag: randomBytes(TAG_BYTES) }
 
   return {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { createActiveDirectory } from '../../auth/directories/active-directory.ts'
 import { createBuiltinDirectory } from '../../auth/directories/builtin.ts'
-import { createPasswords, hashesAtOnce } from '../../auth/directories/passwords.ts'
+import { createPasswords, paceOf } from '../../auth/directories/passwords.ts'
 import type { Directory } from '../../auth/directory.ts'
 import type { ActiveDirectoryConfig } from '../../auth-config.ts'
 import type { Config } from '../../config.ts'
@@ -20,7 +20,7 @@ export type OpenDirectory = Readonly<{ directory: Directory; close: () => void }
 export function openDirectory(config: Config, pool: Pool, clock: Clock): OpenDirectory {
   const { activeDirectory } = config.auth
   if (activeDirectory !== null) return openDomain(activeDirectory, config, pool, clock)
-  const passwords = createPasswords(config.argon2, hashesAtOnce(availableParallelism()))
+  const passwords = createPasswords(config.argon2, paceOf(availableParallelism(), config.hashing))
   const directory = createBuiltinDirectory({ db: pool, passwords })
   return { directory, close: () => undefined }
 }

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { createPasswords, hashesAtOnce } from '../../../src/auth/directories/passwords.ts'
+import { createPasswords, paceOf } from '../../../src/auth/directories/passwords.ts'
 import { parsePhc, printPhc } from '../../../src/auth/directories/phc.ts'
 import { AppError } from '../../../src/errors.ts'
 
 const cheap = { memoryKiB: 64, passes: 1, parallelism: 1 }
-const passwords = createPasswords(cheap, 2)
+const passwords = createPasswords(cheap, { atOnce: 2, rests: 0 })
 const bytes = fc.uint8Array({ minLength: 16, maxLength: 64 })
 const count = (max: number) => fc.integer({ min: 1, max })
 
@@ -56,7 +56,9 @@ test('two hashes of one password differ, and neither holds it', async () => {
 })
 
 test('a hash made at another cost still verifies and asks to be made anew', async () => {
-  const old = await createPasswords({ ...cheap, passes: 3 }, 2).hash('x7-Kq2wz')
+  const old = await createPasswords({ ...cheap, passes: 3 }, { atOnce: 2, rests: 0 }).hash(
+    'x7-Kq2wz',
+  )
   assert(await passwords.verify('x7-Kq2wz', old))
   assert(passwords.needsRehash(old))
   assert(!passwords.needsRehash(await passwords.hash('x7-Kq2wz')))
@@ -94,10 +96,14 @@ test('200 at once: 66 are hashed, the rest hear overloaded, and then it works ag
   assert(await passwords.verify('x', await passwords.hash('x')))
 })
 
-test('one hash at once on two cores, then half of the cores, and never more than four', () => {
-  const cores = [1, 2, 3, 4, 6, 8, 16, 128]
+test('beside servers hashing takes a third of a quarter of the cores, alone half of them', () => {
+  const shared = [1, 2, 4, 8, 64].map((cores) => paceOf(cores, 'shared').atOnce)
+  assert.deepEqual(shared, [1, 1, 1, 2, 4])
+  assert.equal(paceOf(64, 'shared').rests, 2)
+  const alone = [1, 2, 4, 8, 64].map((cores) => paceOf(cores, 'alone'))
   assert.deepEqual(
-    cores.map((count) => hashesAtOnce(count)),
-    [1, 1, 2, 2, 3, 4, 4, 4],
+    alone.map(({ atOnce }) => atOnce),
+    [1, 1, 2, 4, 4],
   )
+  assert(alone.every(({ rests }) => rests === 0))
 })

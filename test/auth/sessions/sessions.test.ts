@@ -149,7 +149,10 @@ function median(times: readonly number[]): number {
 }
 
 test('an unknown login costs a hash too', async () => {
-  const dear = createPasswords({ memoryKiB: 8_192, passes: 3, parallelism: 1 }, 2)
+  const dear = createPasswords(
+    { memoryKiB: 8_192, passes: 3, parallelism: 1 },
+    { atOnce: 2, rests: 0 },
+  )
   const directory = createBuiltinDirectory({ db: database.pool, passwords: dear })
   const { user } = await world()
   const known = { email: null, handle: null, phoneNumber: null }
@@ -330,7 +333,7 @@ test('a sign-in hashes the password anew when its cost is not today’s', async 
     const text = 'select phc from credential where user_id = $1'
     return (await database.pool.query<{ phc: string }>(text, [user.userId])).rows[0]?.phc ?? ''
   }
-  const old = await createPasswords({ ...cost, passes: 3 }, 2).hash(password)
+  const old = await createPasswords({ ...cost, passes: 3 }, { atOnce: 2, rests: 0 }).hash(password)
   await database.pool.query('update credential set phc = $2 where user_id = $1', [user.userId, old])
   await sessions.signIn(signIn)
   assert.match(await phcOf(), /\$m=64,t=1,p=1\$/)
@@ -341,7 +344,7 @@ test('a sign-in hashes the password anew when its cost is not today’s', async 
 
 test('hashing anew never brings back a password that was changed meanwhile', async () => {
   const { user } = await world()
-  const changed = await createPasswords(cost, 2).hash('x7-Kq2wz-changed')
+  const changed = await createPasswords(cost, { atOnce: 2, rests: 0 }).hash('x7-Kq2wz-changed')
   const ask = { userId: user.userId, phc: changed, now: start }
   await writeCredential(database.pool, ask)
   await rehashCredential(database.pool, { ...ask, before: 'as it was read', after: 'stale' })
