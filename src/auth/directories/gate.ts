@@ -10,11 +10,14 @@ export type GateRules = Readonly<{
   rests: number
 }>
 
+/** Whoever asks for them waits for ten seconds at most. */
+const WAIT_MAX_MS = 4_000
 /** Of the time that works take, what one more counts for in their average. */
 const WEIGHT = 0.2
 
 /**
- * A gate for at most `atOnce` works, with room for `waiting` more.
+ * A gate for at most `atOnce` works, with room for `waiting` more, or for as many as will have had
+ * their turn in four seconds.
  *
  * @throws AppError `overloaded` from the gate, at once, when that room is full, with
  * `retryAfterSeconds` by when all who wait will have had their turn.
@@ -29,12 +32,13 @@ export function createGate({ atOnce, waiting, rests }: GateRules): Gate {
       running++
       return
     }
-    if (queue.length >= waiting) throw new AppError('overloaded', { retryAfterSeconds: patience() })
+    const waitMs = (queue.length * turnMs) / atOnce
+    if (queue.length >= waiting || waitMs > WAIT_MAX_MS) {
+      throw new AppError('overloaded', {
+        retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1_000)),
+      })
+    }
     await new Promise<void>((resolve) => queue.push(resolve))
-  }
-
-  function patience(): number {
-    return Math.max(1, Math.ceil((queue.length * turnMs) / atOnce / 1_000))
   }
 
   /** Whoever waits takes the place over, so that nobody who comes now can slip in between. */

@@ -34,9 +34,12 @@ export type Pace = Readonly<{ atOnce: number; rests: number }>
  * own gives half of its cores, and not all, for the pages of those who sign in.
  */
 export function paceOf(cores: number, machine: 'shared' | 'alone'): Pace {
-  const most = (share: number): number => Math.min(Math.max(Math.floor(share), 1), MOST_AT_ONCE)
-  if (machine === 'shared') return { atOnce: most(cores / 4), rests: 2 }
-  return { atOnce: most(cores / 2), rests: 0 }
+  if (machine === 'shared') return { atOnce: places(cores / 4), rests: 2 }
+  return { atOnce: places(cores / 2), rests: 0 }
+}
+
+function places(cores: number): number {
+  return Math.min(Math.max(Math.floor(cores), 1), MOST_AT_ONCE)
 }
 
 /**
