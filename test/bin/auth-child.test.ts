@@ -39,7 +39,7 @@ async function authPid(): Promise<number | null> {
   const { stdout } = await promisify(execFile)('ps', ['-eo', 'pid=,pgid=,args='])
   const rows = stdout.split('\n').map((row) => row.trim().split(/\s+/))
   const own = rows.find(([, group, ...words]) => {
-    return group === String(service.pid()) && words.join(' ').endsWith('farthing.ts auth')
+    return group === String(service.pid()) && words.join(' ').endsWith('auth/main.ts auth')
   })
   return own ? Number(own[0]) : null
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Config } from '../../config.ts'
 import { StartRefused } from '../../errors.ts'
 
-const main = fileURLToPath(new URL('../farthing.ts', import.meta.url))
+const main = fileURLToPath(new URL('main.ts', import.meta.url))
 /** Hashing passwords takes whole cores: on a machine shared with servers, payments go first. */
 const PRIORITY = 10
 const READY_WITHIN_MS = 30_000

@@ -2,12 +2,13 @@ import * as client from 'openid-client'
 import { readConfig } from '../../config.ts'
 import type { Config } from '../../config.ts'
 import { StartRefused } from '../../errors.ts'
-import { CLI_CLIENT } from '../../provider/openid/clients.ts'
 import { customerScopes } from '../../scopes.ts'
 import { systemClock, MILLISECOND } from '../../time.ts'
 import { forget, keep, kept } from './kept.ts'
 import type { Kept } from './kept.ts'
 
+/** As the provider has it: `CLI_CLIENT` there. */
+const CLIENT = 'cli'
 const ANSWER_WITHIN_SECONDS = 10
 /** A token that ends while a request is on its way is of no use. */
 const SPARE_MS = 15_000
@@ -113,7 +114,7 @@ async function providerOf(config: Config): Promise<client.Configuration> {
   // Only development is allowed to have such an issuer.
   const execute = issuer.protocol === 'http:' ? [client.allowInsecureRequests] : []
   try {
-    return await client.discovery(issuer, CLI_CLIENT, undefined, client.None(), {
+    return await client.discovery(issuer, CLIENT, undefined, client.None(), {
       execute,
       timeout: ANSWER_WITHIN_SECONDS,
     })
