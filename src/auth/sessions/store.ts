@@ -219,7 +219,9 @@ const endGrantsStatement = {
 
 /**
  * Ends sessions of a user: their refresh tokens, the provider's grants and browser sessions, and,
- * as soon as servers read it, their access tokens. Gives how many were open.
+ * as soon as servers read it, their access tokens. The user's row must be locked.
+ *
+ * @returns how many were open.
  */
 export async function revokeSessions(
   tx: Queryable,
