@@ -65,6 +65,7 @@ export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: stri
     clock,
     layer: createAuthLayer(rooms),
     clientOf: finder(clients),
+    appName: (id) => clients.find((client) => client.id === id)?.name ?? id,
     audience,
     issuer,
     appOrigins: originsOf(clients, issuer),
