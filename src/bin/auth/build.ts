@@ -69,6 +69,10 @@ export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: stri
     audience,
     issuer,
     appOrigins: originsOf(clients, issuer),
+    framedBy: originsOf(
+      clients.filter(({ firstParty }) => firstParty),
+      issuer,
+    ),
     backSecret: backSecretOf(keys),
     slips: createSlips(secretFor(keys, 'slips of the auth layer'), 'lost-factors', clock),
     log: createLog(config.environment),
