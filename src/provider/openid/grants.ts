@@ -4,6 +4,7 @@ import type { Sessions } from '../../auth/sessions/sessions.ts'
 import { grantOf, sessionOfGrant } from '../../auth/sessions/store.ts'
 import { sessionClaims } from '../../auth/tokens.ts'
 import type { Queryable } from '../../db/query.ts'
+import { AppError } from '../../errors.ts'
 import { parseId, printId } from '../../ids/ids.ts'
 import type { UserId } from '../../ids/ids.ts'
 import type { Scope } from '../../scopes.ts'
@@ -133,7 +134,13 @@ export async function grantFor(
   }
   // Nobody is asked, so nobody need be asked again: its tokens hold what each request asks for.
   const all = { identity: identityScopes, withheld: [], scopes }
-  return await openGrant(provider, parts, beginning, all)
+  try {
+    return await openGrant(provider, parts, beginning, all)
+  } catch (error) {
+    // Signed out since: without a grant the library goes on to ask who it is.
+    if (error instanceof AppError && error.code === 'credentials_invalid') return undefined
+    throw error
+  }
 }
 
 /** What access tokens of a grant say beside what all do. */

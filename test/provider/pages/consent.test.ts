@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { decodeJwt } from 'jose'
+import { parseId } from '../../../src/ids/ids.ts'
 import { openApp, refused, signInOn } from '../kit/app.ts'
 import type { App } from '../kit/app.ts'
 import { openProvider, shop, till } from '../kit/provider.ts'
@@ -166,4 +167,29 @@ test('what an app hears of somebody is named before it is allowed, also when it 
   assert.deepEqual([email, phone_number], [ada.email, ada.phoneNumber])
   const more = await visitor.open((await theirs.begin({ scope: 'openid user:read' })).url)
   assert.match(more.html, named)
+})
+
+test("a factor that is shown to the API makes no more of somebody else's app", async () => {
+  const visitor = openVisitor(provider.issuer)
+  const begun = await theirs.begin({ scope: 'openid user:read' })
+  const asked = await signInOn(visitor, await visitor.open(begun.url), ada)
+  const tokens = await theirs.finish(begun, (await visitor.submit(asked, {}, '/consent')).url)
+  const { sid, auth_time, scope } = decodeJwt(tokens.access_token)
+  await provider.house.world.pool.query(
+    `update session set authenticated_at = authenticated_at - interval '1 hour'
+     where session_id = $1`,
+    [parseId('sess', String(sid))],
+  )
+  const { status, body } = await provider.house
+    .caller(tokens.access_token)
+    .ask('POST', '/v1/session/step-up', { password: ada.password })
+  assert.deepEqual(
+    [status, body['code'], body['accessToken']],
+    [403, 'action_forbidden', undefined],
+  )
+  const after = decodeJwt((await theirs.refresh(tokens.refresh_token ?? '')).access_token)
+  assert.deepEqual(
+    [after['sid'], after['auth_time'], after['scope']],
+    [sid, Number(auth_time) - 3_600, scope],
+  )
 })
