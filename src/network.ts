@@ -1,10 +1,25 @@
-import { isIPv6 } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
+
+/** What a caller counts as whose address nobody can read. */
+export const UNKNOWN_NETWORK = 'unknown'
+
+/** Some proxies write the port that a caller asked from behind its address: each time another. */
+const withPort = /^(?:\[([^\]]+)\]|([\d.]+))(?::\d{1,5})?$/
+
+/** The address in what a proxy has written; null when there is none. */
+export function addressIn(text: string): string | null {
+  const [, inBrackets, plain] = withPort.exec(text) ?? []
+  const address = inBrackets ?? plain ?? text
+  return isIP(address) === 0 ? null : address
+}
 
 /**
  * Who an unknown caller is: its address, or for IPv6 the /64 network, which is what one customer
  * of a provider gets to choose addresses from.
  */
-export function networkOf(address: string): string {
+export function networkOf(text: string): string {
+  const address = addressIn(text)
+  if (address === null) return UNKNOWN_NETWORK
   if (!isIPv6(address)) return address
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)
   if (mapped?.[1]) return mapped[1]

@@ -31,7 +31,11 @@ function named({ userId, sessionId }: Readonly<{ userId: UserId; sessionId: Sess
   return { userId: printId('user', userId), sessionId: printId('sess', sessionId) }
 }
 
-/** A lost answer may hide that it was done: each of these may be asked for again. */
+/**
+ * A lost answer may hide that it was done. A sign-in, a sign-out and a sign-up with its key may be
+ * asked for again. Without a key the contacts are taken by then, and a refresh token or a code is
+ * used up: its caller signs in, or takes the next code.
+ */
 async function post(url: string, secret: string, body: object): Promise<Response> {
   try {
     return await fetch(url, {

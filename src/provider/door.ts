@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { networkOf } from '../network.ts'
+import { addressIn, networkOf, UNKNOWN_NETWORK } from '../network.ts'
 import { problems } from '../problems.ts'
 import type { QuotaName, Quotas } from '../quotas.ts'
 import { message } from './pages/provider-pages.ts'
@@ -7,22 +7,44 @@ import { message } from './pages/provider-pages.ts'
 /** Forms in which somebody says who they are: each may cost a hash, a message or a row. */
 const knocks = new Set(['interaction', 'reset', 'reset-password', 'lost-factors', 'device'])
 
+/** Whoever asks for these leaves a row behind, without a word of who they are. */
+const beginnings = new Set(['/auth', '/request', '/device/auth'])
+
 /** What servers ask is counted where their callers come in. */
 const uncounted = new Set(['back', 'healthz', 'readyz', 'assets'])
 
+/** Where a request goes, in the one spelling that decisions are made by. */
+export type Place = Readonly<{
+  /** In lower case and without empty parts, as the library's router takes it too. */
+  path: string
+  first: string
+  search: string
+}>
+
 /**
- * Counts a request of a network before anything is done for it; `first` is the first part of its
- * path. True when it was one too many, and has been answered.
+ * Where a request goes; null for a target that names another place than a path here. The library
+ * would read its path, and we its scheme. @see RFC 9112 section 3.2
+ */
+export function placeOf(target: string, issuer: string): Place | null {
+  const url = URL.parse(target, issuer)
+  if (!target.startsWith('/') || url?.origin !== new URL(issuer).origin) return null
+  const parts = url.pathname.toLowerCase().split('/').filter(Boolean)
+  return { path: `/${parts.join('/')}`, first: parts[0] ?? '', search: url.search }
+}
+
+/**
+ * Counts a request of a network before anything is done for it. True when it was one too many, and
+ * has been answered.
  */
 export function turnedAway(
   quotas: Quotas | null,
-  exchange: Readonly<{ request: IncomingMessage; response: ServerResponse; first: string }>,
+  exchange: Place & Readonly<{ request: IncomingMessage; response: ServerResponse }>,
   behindProxy: boolean,
 ): boolean {
   const { request, response, first } = exchange
   if (!quotas || uncounted.has(first)) return false
   const { refusal, limit, policy } = quotas.take(
-    quotaOf(request, first),
+    quotaOf(request, exchange),
     networkOf(addressOf(request, behindProxy)),
   )
   if (!refusal) return false
@@ -40,14 +62,18 @@ export function turnedAway(
 
 const json = 'application/json'
 
-function quotaOf({ method }: IncomingMessage, first: string): QuotaName {
+function quotaOf({ method }: IncomingMessage, { path, first }: Place): QuotaName {
+  if (beginnings.has(path)) return 'sign-ins'
   if (method === 'GET' || method === 'HEAD') return 'reads'
   return knocks.has(first) ? 'sign-ins' : 'writes'
 }
 
 /** Behind a proxy that ends TLS, the address that it has added itself: the last. */
 function addressOf({ headers, socket }: IncomingMessage, behindProxy: boolean): string {
-  const forwarded = String(headers['x-forwarded-for'] ?? '')
-  const last = forwarded.split(',').at(-1)?.trim() ?? ''
-  return behindProxy && last !== '' ? last : (socket.remoteAddress ?? 'unknown')
+  const last =
+    String(headers['x-forwarded-for'] ?? '')
+      .split(',')
+      .at(-1) ?? ''
+  const forwarded = behindProxy ? addressIn(last.trim()) : null
+  return forwarded ?? socket.remoteAddress ?? UNKNOWN_NETWORK
 }

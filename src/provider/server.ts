@@ -8,7 +8,8 @@ import type { RecoveryParts } from '../auth/recovery/parts.ts'
 import { AppError } from '../errors.ts'
 import { bug, problems } from '../problems.ts'
 import type { Quotas } from '../quotas.ts'
-import { turnedAway } from './door.ts'
+import { placeOf, turnedAway } from './door.ts'
+import type { Place } from './door.ts'
 import { recordReuse } from './openid/reuse.ts'
 import { endOnSignOut } from './openid/sign-out.ts'
 import { pagePolicy } from './pages/layout.ts'
@@ -54,6 +55,8 @@ export type AuthServerParts = InteractionParts &
     issuer: string
     /** Where apps live that people come from and go back to. */
     appOrigins: readonly string[]
+    /** Of those, our own apps: they alone may have the provider in a frame. */
+    framedBy: readonly string[]
     provider: Provider
     layer: AuthLayer
     backSecret: string
@@ -69,10 +72,10 @@ export type AuthServerParts = InteractionParts &
  */
 export function createAuthServer(parts: AuthServerParts): FastifyInstance {
   const { appOrigins } = parts
-  const pages = pagePolicy(appOrigins, [])
-  // An app asks in a hidden frame whether its customer is still signed in.
   const behindProxy = parts.issuer.startsWith('https:')
-  const between = pagePolicy(appOrigins, ["'self'", ...appOrigins])
+  const pages = pagePolicy(appOrigins, [])
+  // An app of ours asks in a hidden frame whether its customer is still signed in.
+  const framed = pagePolicy(appOrigins, ["'self'", ...parts.framedBy])
   parts.provider.use(endOnSignOut(parts))
   parts.provider.use(recordReuse(parts))
   // The library answers whatever goes wrong inside it, and tells nobody else.
@@ -97,12 +100,12 @@ export function createAuthServer(parts: AuthServerParts): FastifyInstance {
       const limits = { headersTimeout: HEADERS_ARRIVE_MS, requestTimeout: REQUEST_ARRIVES_MS }
       return createServer(limits, (request, response) => {
         placeAt(request, parts.issuer)
-        const [, first = ''] = (request.url ?? '').split(/[/?]/)
-        const own = ours.has(first)
-        secure(response, own ? pages : between)
-        if (turnedAway(parts.quotas, { request, response, first }, behindProxy)) return
-        if (own) return handler(request, response)
-        if (typedFor(request)) return to(response, '/device')
+        const place = placeOf(request.url ?? '', parts.issuer)
+        secure(response, place?.first === 'auth' ? framed : pages)
+        if (!place) return cannotRead(response)
+        if (turnedAway(parts.quotas, { request, response, ...place }, behindProxy)) return
+        if (ours.has(place.first)) return handler(request, response)
+        if (typedFor(request.method, place)) return to(response, '/device')
         return void openid(request, response)
       })
     },
@@ -168,8 +171,14 @@ function secure(response: ServerResponse, policy: string): void {
 }
 
 /** A link that types the code of somebody else's device for its reader is how people are robbed. */
-function typedFor({ url = '', method }: IncomingMessage): boolean {
-  return method === 'GET' && url.startsWith('/device?')
+function typedFor(method: string | undefined, { path, search }: Place): boolean {
+  return method !== 'POST' && path === '/device' && search !== ''
+}
+
+function cannotRead(response: ServerResponse): void {
+  const { status, title, sentence } = problems.request_invalid
+  response.writeHead(status, { 'content-type': 'text/html; charset=utf-8' })
+  response.end(message(title, sentence))
 }
 
 function to(response: ServerResponse, location: string): void {

@@ -35,12 +35,15 @@ const STOP_MS = DRAIN_MS + 1_000
 const SPARE_CONNECTIONS = 2
 const ERROR_TEXT_MAX = 1_000
 
-/** Hourly, and daily at 03:17, 03:47 and 04:07 UTC; up to two hours late, but not left out. */
+/**
+ * Every ten minutes, where late means never: the next one comes. Hourly, and daily at 03:17 and
+ * 03:47 UTC, up to two hours late, but not left out.
+ */
 const crontab = `
+*/10 * * * * erase-auth ?max=${attemptsOf['erase-auth']}
 23 * * * * sweep-waiting ?fill=2h&max=${attemptsOf['sweep-waiting']}
 17 3 * * * audit ?fill=2h&max=${attemptsOf.audit}
-47 3 * * * erase-old-numbers ?fill=2h&max=${attemptsOf['erase-old-numbers']}
-7 4 * * * erase-auth ?fill=2h&max=${attemptsOf['erase-auth']}`
+47 3 * * * erase-old-numbers ?fill=2h&max=${attemptsOf['erase-old-numbers']}`
 
 export type RunJobsOptions = Readonly<{
   databaseUrl: string

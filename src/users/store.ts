@@ -40,16 +40,6 @@ export async function lockUser(tx: Queryable, userId: UserId): Promise<User | nu
   return rows[0] ?? null
 }
 
-const holdStatement = {
-  name: 'users_hold',
-  text: 'select 1 from app_user where user_id = $1 for share',
-}
-
-/** Waits for whoever has locked the user, and keeps others from it until the commit. */
-export async function holdUser(tx: Queryable, userId: UserId): Promise<void> {
-  await tx.query(holdStatement, [userId])
-}
-
 const insertStatement = {
   name: 'users_insert',
   text: `insert into app_user (user_id, handle, display_name, email, phone_number, created_at)

@@ -38,6 +38,16 @@ test('a network that knocks too often is turned away before anything is done for
   assert.equal(servers.status, 404, 'and servers are not counted at all')
 })
 
+test('what leaves a row behind without a word of who asks is counted as a knock', async () => {
+  const asked = ['/auth?client_id=web', '/AUTH/?client_id=web', '/auth'].map(
+    async (path) => await fetch(`${provider.issuer}${path}`, { redirect: 'manual' }),
+  )
+  asked.push(post('/auth'), post('/device/auth'), post('/request'), post('/Lost-Factors/'))
+  for (const { url, status } of await Promise.all(asked)) assert.equal(status, 429, url)
+  const going = await fetch(`${provider.issuer}/auth/0123456789`)
+  assert.equal(going.status, 400, 'who comes back from signing in has been counted')
+})
+
 test('an address that a caller makes up is no new network', async () => {
   for (const forwarded of ['203.0.113.7', '203.0.113.8']) {
     const answer = await post('/reset', { 'x-forwarded-for': forwarded })

@@ -8,7 +8,7 @@ import { deleteExpired, expiring } from './store.ts'
 const KEPT = HOUR
 /** Bounds one statement's locks. */
 export const ERASED_AT_ONCE = 1_000
-/** Bounds one job: a million rows of each table. What is left is for the next day. */
+/** Bounds one job: a million rows of each table. What is left is for the next, minutes later. */
 const ROUNDS_MAX = 1_000
 
 /**

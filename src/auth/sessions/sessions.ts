@@ -9,7 +9,7 @@ import type { StaffRole } from '../../scopes.ts'
 import { after, DAY, SECOND } from '../../time.ts'
 import type { Clock, Micros } from '../../time.ts'
 import { findUser } from '../../users/find.ts'
-import { holdUser } from '../../users/store.ts'
+import { lockUser } from '../../users/store.ts'
 import type { Directory } from '../directory.ts'
 import type { Recorder, Whence } from '../guard/record.ts'
 import type { AccessToken, IssueToken } from '../tokens.ts'
@@ -120,11 +120,23 @@ export function createSessions(parts: SessionParts): Sessions {
   const standing = standingOrLess(directory, clock)
   const tokensLive = BigInt(parts.tokenTtlSeconds) * SECOND
 
+  /**
+   * Beginnings and endings of one user's sessions wait for each other here, and nowhere later: each
+   * then finds what the one before has left, and none holds what another needs.
+   */
+  async function inTurn<T>(userId: UserId, work: (tx: Queryable) => Promise<T>): Promise<T> {
+    const locked = async (tx: Queryable): Promise<T> => {
+      await lockUser(tx, userId)
+      return await work(tx)
+    }
+    return await inTransaction(pool, locked, transaction)
+  }
+
+  /** The user's row must be locked. */
   async function insert(tx: Queryable, beginning: Beginning): Promise<SessionId> {
     const now = clock.now()
     const { userId, browserId, authenticatedAt } = beginning
     const sessionId = newId('sess')
-    await holdUser(tx, userId)
     await requireSince({ userId, browserId, at: authenticatedAt }, tx)
     await store.deleteEndedSessions(tx, userId, now)
     await endSurplus(tx, userId)
@@ -142,15 +154,11 @@ export function createSessions(parts: SessionParts): Sessions {
 
   async function begin(beginning: Beginning): Promise<SessionTokens> {
     const { userId } = beginning
-    const { sessionId, refreshToken } = await inTransaction(
-      pool,
-      async (tx) => {
-        const sessionId = await insert(tx, beginning)
-        const token = await addToken(tx, { userId, sessionId, now: clock.now() })
-        return { sessionId, refreshToken: token }
-      },
-      transaction,
-    )
+    const { sessionId, refreshToken } = await inTurn(userId, async (tx) => {
+      const sessionId = await insert(tx, beginning)
+      const token = await addToken(tx, { userId, sessionId, now: clock.now() })
+      return { sessionId, refreshToken: token }
+    })
     return { ...(await issue({ userId, sessionId })), refreshToken, userId }
   }
 
@@ -214,15 +222,11 @@ export function createSessions(parts: SessionParts): Sessions {
     if (!stored || stored.usedAt === null || now - stored.usedAt <= REUSE_TOLERANCE) return
     const { sessionId } = stored
     const facts = { session: printId('sess', sessionId) }
-    await inTransaction(
-      pool,
-      async (tx) => {
-        // Once: whoever brings it again after that ends nothing more.
-        if ((await store.revokeSessions(tx, revoking(userId, [sessionId]))) === 0) return
-        await record({ ...whence, userId, kind: 'refresh_reused', outcome: 'refused', facts }, tx)
-      },
-      transaction,
-    )
+    await inTurn(userId, async (tx) => {
+      // Once: whoever brings it again after that ends nothing more.
+      if ((await store.revokeSessions(tx, revoking(userId, [sessionId]))) === 0) return
+      await record({ ...whence, userId, kind: 'refresh_reused', outcome: 'refused', facts }, tx)
+    })
   }
 
   async function note(whose: Whose, shown: Shown): Promise<void> {
@@ -239,25 +243,19 @@ export function createSessions(parts: SessionParts): Sessions {
   }
 
   async function end({ userId, sessionId }: Whose): Promise<boolean> {
-    return await inTransaction(
-      pool,
-      async (tx) => (await store.revokeSessions(tx, revoking(userId, [sessionId]))) > 0,
-      transaction,
-    )
+    return await inTurn(userId, async (tx) => {
+      return (await store.revokeSessions(tx, revoking(userId, [sessionId]))) > 0
+    })
   }
 
   async function endIn({ userId, browserId }: Browser, clientId: string | null): Promise<number> {
     const isMeant = (session: OpenSession): boolean =>
       session.browserId === browserId && (clientId === null || session.clientId === clientId)
-    return await inTransaction(
-      pool,
-      async (tx) => {
-        const open = await store.readSessions(tx, userId, clock.now())
-        const ids = open.filter(isMeant).map(({ sessionId }) => sessionId)
-        return await store.revokeSessions(tx, revoking(userId, ids))
-      },
-      transaction,
-    )
+    return await inTurn(userId, async (tx) => {
+      const open = await store.readSessions(tx, userId, clock.now())
+      const ids = open.filter(isMeant).map(({ sessionId }) => sessionId)
+      return await store.revokeSessions(tx, revoking(userId, ids))
+    })
   }
 
   function revoking(userId: UserId, sessionIds: readonly SessionId[]) {
@@ -267,7 +265,7 @@ export function createSessions(parts: SessionParts): Sessions {
 
   return {
     open: async (beginning) =>
-      await inTransaction(pool, async (tx) => await insert(tx, beginning), transaction),
+      await inTurn(beginning.userId, async (tx) => await insert(tx, beginning)),
     begin,
     refresh,
     renew,

@@ -219,7 +219,9 @@ const endGrantsStatement = {
 
 /**
  * Ends sessions of a user: their refresh tokens, the provider's grants and browser sessions, and,
- * as soon as servers read it, their access tokens. Gives how many were open.
+ * as soon as servers read it, their access tokens. The user's row must be locked.
+ *
+ * @returns how many were open.
  */
 export async function revokeSessions(
   tx: Queryable,
@@ -301,7 +303,8 @@ const signedOutStatement = {
   name: 'auth_signed_out_at',
   text: `select max(at) as at from signed_out
          where user_id = $1
-           and (browser_id = $2 or (browser_id = $3 and stays is distinct from $2))`,
+           and (browser_id = $2
+             or (browser_id = $3 and (stays is null or stays is distinct from $2)))`,
 }
 
 /** When a browser, or where none is known anybody, was signed out for the last time. */

@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Check, Errors } from 'typebox/value'
 import type { ClientMetadata } from 'oidc-provider'
+import { PASSWORD_CLIENT } from '../../auth/sessions/sessions.ts'
 import { StartRefused } from '../../errors.ts'
 import { customerScopes, staffScopes } from '../../scopes.ts'
 import type { Scope } from '../../scopes.ts'
@@ -70,6 +71,11 @@ export function readClients(
   ask: Readonly<{ issuer: string; webUrl: string; clientsFile: string | null }>,
 ): readonly Client[] {
   const added = ask.clientsFile === null ? [] : readFile(ask.clientsFile)
+  if (added.some(({ id }) => id === PASSWORD_CLIENT)) {
+    throw new StartRefused(
+      `No client in ${ask.clientsFile} can be called "${PASSWORD_CLIENT}": sign-ins at the API are.`,
+    )
+  }
   const clients = [...builtIn(ask.issuer, ask.webUrl), ...added.map(toClient)]
   const twice = clients.find(({ id }, index) => clients.slice(0, index).some((c) => c.id === id))
   if (twice)

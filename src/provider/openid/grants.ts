@@ -4,6 +4,7 @@ import type { Sessions } from '../../auth/sessions/sessions.ts'
 import { grantOf, sessionOfGrant } from '../../auth/sessions/store.ts'
 import { sessionClaims } from '../../auth/tokens.ts'
 import type { Queryable } from '../../db/query.ts'
+import { AppError } from '../../errors.ts'
 import { parseId, printId } from '../../ids/ids.ts'
 import type { UserId } from '../../ids/ids.ts'
 import type { Scope } from '../../scopes.ts'
@@ -16,21 +17,30 @@ import type { Client } from './clients.ts'
 export const GRANT_SECONDS = 14 * 24 * 3_600
 
 /** What an app may hear of who somebody is. @see OpenID Connect Core 1.0, section 5.4 */
-const identityScopes = ['openid', 'profile', 'email', 'phone', 'offline_access'] as const
+export const identityScopes = ['openid', 'profile', 'email', 'phone', 'offline_access'] as const
+type IdentityScope = (typeof identityScopes)[number]
+
+/** What stands in the profile too: somebody else's app that may not read that hears none of it. */
+const ofProfile = new Set<IdentityScope>(['profile', 'email', 'phone'])
 
 type Grant = InstanceType<Provider['Grant']>
 
 /** What an app is let do. */
 export type Granted = Readonly<{
-  identity: readonly (typeof identityScopes)[number][]
+  identity: readonly IdentityScope[]
+  /** Asked for in vain: the library must know, or it would ask for ever. */
+  withheld: readonly IdentityScope[]
   scopes: readonly Scope[]
 }>
 
 /** What an app asks for, of what it may. `asked` is the parameter of its request. */
-export function askedBy({ scopes }: Client, asked: unknown): Granted {
+export function askedBy({ scopes, firstParty }: Client, asked: unknown): Granted {
   const words = typeof asked === 'string' ? asked.split(' ') : []
+  const identity = identityScopes.filter((scope) => words.includes(scope))
+  const readsProfile = firstParty || scopes.includes('user:read')
   return {
-    identity: identityScopes.filter((scope) => words.includes(scope)),
+    identity: identity.filter((scope) => readsProfile || !ofProfile.has(scope)),
+    withheld: identity.filter((scope) => !readsProfile && ofProfile.has(scope)),
     scopes: scopes.filter((scope) => words.includes(scope)),
   }
 }
@@ -71,8 +81,9 @@ export async function openGrant(
 
 /** Lets an app do this too. The grant ends when it did. */
 export async function widen(grant: Grant, granted: Granted, audience: string): Promise<Grant> {
-  const { identity, scopes } = granted
+  const { identity, withheld, scopes } = granted
   if (identity.length > 0) grant.addOIDCScope(identity.join(' '))
+  if (withheld.length > 0) grant.rejectOIDCScope(withheld.join(' '))
   if (scopes.length > 0) grant.addResourceScope(audience, scopes.join(' '))
   await grant.save()
   return grant
@@ -122,7 +133,14 @@ export async function grantFor(
     browserId: session.uid,
   }
   // Nobody is asked, so nobody need be asked again: its tokens hold what each request asks for.
-  return await openGrant(provider, parts, beginning, { identity: identityScopes, scopes })
+  const all = { identity: identityScopes, withheld: [], scopes }
+  try {
+    return await openGrant(provider, parts, beginning, all)
+  } catch (error) {
+    // Signed out since: without a grant the library goes on to ask who it is.
+    if (error instanceof AppError && error.code === 'credentials_invalid') return undefined
+    throw error
+  }
 }
 
 /** What access tokens of a grant say beside what all do. */

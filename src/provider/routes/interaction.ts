@@ -16,7 +16,14 @@ import type { UserId } from '../../ids/ids.ts'
 import { MILLISECOND, SECOND } from '../../time.ts'
 import type { Clock, Micros } from '../../time.ts'
 import { findUser } from '../../users/find.ts'
-import { askedBy, openGrant, standingGrant, timeOf, widen } from '../openid/grants.ts'
+import {
+  askedBy,
+  identityScopes,
+  openGrant,
+  standingGrant,
+  timeOf,
+  widen,
+} from '../openid/grants.ts'
 import type { Client } from '../openid/clients.ts'
 import type { Sessions } from '../../auth/sessions/sessions.ts'
 import * as pages from '../pages/sign-in.ts'
@@ -245,11 +252,12 @@ async function consentPage(parts: InteractionParts, interaction: Interaction): P
   const user = userId && (await findUser(parts.db, userId))
   if (!user) throw new AppError('route_unknown')
   const { identity, scopes } = askedBy(client, interaction.params['scope'])
-  const before = (await grantBefore(parts, interaction, userId))?.getResourceScope(parts.audience)
-  const had = new Set((before ?? '').split(' '))
-  const all = client.scopes.filter((scope) => scopes.includes(scope) || had.has(scope))
+  const before = await grantBefore(parts, interaction, userId)
+  const had = [before?.getOIDCScope(), before?.getResourceScope(parts.audience)].join(' ')
+  const could = new Set([...identity, ...scopes, ...had.split(' ')])
+  const all = [...identityScopes, ...client.scopes].filter((scope) => could.has(scope))
   const page = { base: baseOf(interaction), app: client.name, user: user.handle }
-  return pages.consentPage({ ...page, scopes: [...identity, ...all] })
+  return pages.consentPage({ ...page, scopes: all })
 }
 
 /** What this app was let do in this browser before, and asks for more now. */

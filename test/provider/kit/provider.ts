@@ -54,6 +54,12 @@ export const shop = {
   name: 'Corner Shop',
   redirectUri: 'https://shop.test/back',
 } as const
+/** Another one, which may not read profiles. */
+export const till = {
+  id: 'till',
+  name: 'Corner Till',
+  redirectUri: 'https://till.test/back',
+} as const
 export const firstKey = makeJwk('first')
 
 const SEEN_WITHIN_MS = 30
@@ -68,6 +74,14 @@ const clients = [
     scopes: ['user:read', 'payments:read'],
     redirectUris: [shop.redirectUri],
     postLogoutRedirectUris: ['https://shop.test/'],
+  },
+  {
+    kind: 'app',
+    id: till.id,
+    name: till.name,
+    scopes: ['payments:read'],
+    redirectUris: [till.redirectUri],
+    postLogoutRedirectUris: [],
   },
   { kind: 'service', ...job, name: 'Night job', scopes: ['staff:read'] },
 ]

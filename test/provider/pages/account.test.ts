@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { decodeJwt } from 'jose'
+import { parseId } from '../../../src/ids/ids.ts'
 import { openApp, refused, signInOn } from '../kit/app.ts'
 import type { App } from '../kit/app.ts'
 import { openProvider } from '../kit/provider.ts'
@@ -83,4 +84,20 @@ test('whoever changes how they sign in has shown a factor within ten minutes', a
   const back = await signInOn(visitor, asked, ada)
   const setUp = await visitor.submit(back, {}, '/account/totp')
   assert.match(setUp.html, /Set up an authenticator app/)
+})
+
+test('a session of an app that is known no more stands in the list by its id, and ends', async () => {
+  const ada = await provider.customer()
+  const visitor = openVisitor(provider.issuer)
+  const tokens = await web.signIn(openVisitor(provider.issuer), ada)
+  const sessionId = String(decodeJwt(tokens.access_token)['sid'])
+  await provider.house.world.pool.query(
+    `update session set client_id = 'taken-out' where session_id = $1`,
+    [parseId('sess', sessionId)],
+  )
+  const page = await account(visitor, ada)
+  assert.equal(page.status, 200)
+  assert.match(page.html, /taken-out/)
+  const done = await visitor.submit(page, { sessionId }, '/account/sessions/end')
+  assert.match(done.html, /That session is over/)
 })

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { decodeJwt } from 'jose'
+import { parseId } from '../../../src/ids/ids.ts'
 import { openApp, refused, signInOn } from '../kit/app.ts'
 import type { App } from '../kit/app.ts'
-import { openProvider, shop } from '../kit/provider.ts'
+import { openProvider, shop, till } from '../kit/provider.ts'
 import type { Customer, OpenProvider } from '../kit/provider.ts'
 import { sessionsOf } from '../kit/rows.ts'
 import { openVisitor } from '../kit/visitor.ts'
@@ -132,4 +133,63 @@ test('a session that its owner ended is asked for again', async () => {
   assert.equal(status, 204)
   const page = await visitor.open((await theirs.begin()).url)
   assert.match(page.html, /<h1>Sign in<\/h1>/)
+})
+
+test('an app that may not read the profile hears nothing of it, and asks once', async () => {
+  const { id, redirectUri } = till
+  const scope = 'openid profile email phone payments:read'
+  const app = await openApp(provider, { id, redirectUri, scope })
+  const visitor = openVisitor(provider.issuer)
+  const begun = await app.begin()
+  const asked = await signInOn(visitor, await visitor.open(begun.url), ada)
+  assert.doesNotMatch(asked.html, /your name|e-mail address|phone number/)
+  const tokens = await app.finish(begun, (await visitor.submit(asked, {}, '/consent')).url)
+  const again = await app.begin({ prompt: 'none' })
+  const second = await app.finish(again, (await visitor.open(again.url)).url)
+  const third = await app.refresh(second.refresh_token ?? '')
+  for (const { id_token = '' } of [tokens, second, third]) {
+    const claims = decodeJwt(id_token)
+    assert.equal(claims.sub, ada.id)
+    for (const name of ['name', 'preferred_username', 'email', 'phone_number']) {
+      assert.equal(claims[name], undefined, name)
+    }
+  }
+})
+
+test('what an app hears of somebody is named before it is allowed, also when it asks for more', async () => {
+  const visitor = openVisitor(provider.issuer)
+  const begun = await theirs.begin({ scope: 'openid profile email phone' })
+  const asked = await signInOn(visitor, await visitor.open(begun.url), ada)
+  const named = /name and handle[^]*e-mail address[^]*phone number/
+  assert.match(asked.html, named)
+  const tokens = await theirs.finish(begun, (await visitor.submit(asked, {}, '/consent')).url)
+  const { email, phone_number } = decodeJwt(tokens.id_token ?? '')
+  assert.deepEqual([email, phone_number], [ada.email, ada.phoneNumber])
+  const more = await visitor.open((await theirs.begin({ scope: 'openid user:read' })).url)
+  assert.match(more.html, named)
+})
+
+test("a factor that is shown to the API makes no more of somebody else's app", async () => {
+  const visitor = openVisitor(provider.issuer)
+  const begun = await theirs.begin({ scope: 'openid user:read' })
+  const asked = await signInOn(visitor, await visitor.open(begun.url), ada)
+  const tokens = await theirs.finish(begun, (await visitor.submit(asked, {}, '/consent')).url)
+  const { sid, auth_time, scope } = decodeJwt(tokens.access_token)
+  await provider.house.world.pool.query(
+    `update session set authenticated_at = authenticated_at - interval '1 hour'
+     where session_id = $1`,
+    [parseId('sess', String(sid))],
+  )
+  const { status, body } = await provider.house
+    .caller(tokens.access_token)
+    .ask('POST', '/v1/session/step-up', { password: ada.password })
+  assert.deepEqual(
+    [status, body['code'], body['accessToken']],
+    [403, 'action_forbidden', undefined],
+  )
+  const after = decodeJwt((await theirs.refresh(tokens.refresh_token ?? '')).access_token)
+  assert.deepEqual(
+    [after['sid'], after['auth_time'], after['scope']],
+    [sid, Number(auth_time) - 3_600, scope],
+  )
 })

@@ -63,13 +63,18 @@ test('whatever leaves by this door says what a browser may do with it', async ()
   }
 })
 
-test('our pages are in no frame; the answers that apps wait for are in frames of apps', async () => {
+test('only the answers that apps wait for are in a frame, of an app of ours', async () => {
   const visitor = openVisitor(provider.issuer)
   const page = await signInPage(visitor)
   assert.match(page.headers.get('content-security-policy') ?? '', /frame-ancestors 'none'/)
   const answer = await visitor.send((await web.begin({ prompt: 'none' })).url)
   const policy = answer.headers.get('content-security-policy') ?? ''
-  assert.match(policy, new RegExp(`frame-ancestors 'self' ${provider.webUrl} `))
+  assert.match(policy, new RegExp(`frame-ancestors 'self' ${provider.webUrl}$`))
+  for (const path of ['/device', '/session/end', '/token', '/auth-not', '/no/such/page', '/']) {
+    const { headers } = await visitor.send(new URL(path, provider.issuer))
+    const policy = headers.get('content-security-policy') ?? ''
+    assert.match(policy, /frame-ancestors 'none'$/, path)
+  }
 })
 
 test('no page has a script or a style in itself, and every field says what it is', async () => {

@@ -15,7 +15,6 @@ import type { Clock } from '../../../time.ts'
 import { confirmContact } from '../../../users/contacts.ts'
 import { findUser } from '../../../users/find.ts'
 import type { User } from '../../../users/user.ts'
-import type { Client } from '../../openid/clients.ts'
 import * as pages from '../../pages/account.ts'
 import { sentenceFor } from '../passing.ts'
 import { createVisits } from './signed-in.ts'
@@ -28,7 +27,8 @@ export type AccountParts = Readonly<{
   sessions: Sessions
   factors: Factors
   record: Recorder
-  clientOf: (id: string) => Client
+  /** What people know an app by; its id when it is known no more. */
+  appName: (id: string) => string
 }>
 
 const transaction = { lockTimeoutMs: 2_000 }
@@ -174,7 +174,7 @@ async function confirm(
 }
 
 async function show(parts: AccountParts, visitor: Visitor, done: string | null): Promise<string> {
-  const { factors, sessions, clientOf } = parts
+  const { factors, sessions, appName } = parts
   const { userId, browserId } = visitor
   const [user, passkeys, enrolled, open] = await Promise.all([
     userOf(parts, visitor),
@@ -183,7 +183,7 @@ async function show(parts: AccountParts, visitor: Visitor, done: string | null):
     sessions.list(userId),
   ])
   const nameOf = (id: string): string => {
-    return id === PASSWORD_CLIENT ? 'By name and password, without this page' : clientOf(id).name
+    return id === PASSWORD_CLIENT ? 'By name and password, without this page' : appName(id)
   }
   const listed = open.map((session) => ({
     ...session,
