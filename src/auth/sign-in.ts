@@ -3,11 +3,11 @@ import type { Queryable } from '../db/query.ts'
 import { AppError } from '../errors.ts'
 import type { UserId } from '../ids/ids.ts'
 import { findUser, userByLogin } from '../users/find.ts'
-import { loginForm } from '../users/names.ts'
 import type { Directory, Verdict } from './directory.ts'
 import { needsSecond } from './factors/second-factors.ts'
 import type { SecondFactors, SecondFactorsOf } from './factors/second-factors.ts'
 import type { Recorder, Whence } from './guard/record.ts'
+import { guesserOf } from './guard/throttle.ts'
 import type { Throttle } from './guard/throttle.ts'
 
 /** No refusal comes earlier, whatever the reason: its time must not tell which it was. */
@@ -58,10 +58,9 @@ export function createSignIn(parts: SignInParts): SignIn {
     whence: Whence,
   ): Promise<Recognized> {
     const startedAt = performance.now()
-    // What can be no login shares one name: it is never right, so nobody is kept out.
-    const guesser = { login: loginForm(login) ?? '', network: whence.network ?? 'unknown' }
+    const userId = await userByLogin(db, login)
+    const guesser = guesserOf(userId, login, whence.network)
     const found = await throttle(guesser, async () => {
-      const userId = await userByLogin(db, login)
       const verdict = await verdictOn(userId, password)
       if (userId !== null && (verdict === 'right' || verdict === 'expired')) {
         return { userId, expired: verdict === 'expired' }
