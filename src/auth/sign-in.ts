@@ -83,7 +83,7 @@ export function createSignIn(parts: SignInParts): SignIn {
 
   async function code(userId: UserId, code: string, whence: Whence): Promise<readonly string[]> {
     const startedAt = performance.now()
-    const method = await factors.useCode(userId, code)
+    const method = await factors.useCode(userId, code, whence)
     if (method !== null) return ['pwd', method, 'mfa']
     const facts = { why: 'code' }
     await record({ ...whence, userId, kind: 'sign_in', outcome: 'refused', facts })

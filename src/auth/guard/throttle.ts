@@ -21,7 +21,7 @@ const budgets = {
 } as const
 
 /** How long a place stays the usual one after the last sign-in there. */
-const USUAL_FOR = 90n * DAY
+export const USUAL_FOR = 90n * DAY
 
 /** Under what a login is counted, and the address, or for IPv6 the /64 network, that asks. */
 export type Guesser = Readonly<{ login: string; network: string }>

@@ -114,15 +114,13 @@ export function cancellingReset(
 ): SecondFactors {
   return {
     enrolled: factors.enrolled,
-    useCode: async (userId, code) => {
-      const method = await factors.useCode(userId, code)
-      if (method !== null) await reset.secondShown(userId, nowhere)
+    useCode: async (userId, code, whence) => {
+      const method = await factors.useCode(userId, code, whence)
+      if (method !== null) await reset.secondShown(userId, whence)
       return method
     },
   }
 }
-
-const nowhere: Whence = { network: null, device: null, clientId: null }
 
 type Reachable = User & Readonly<{ email: string; phoneNumber: string }>
 

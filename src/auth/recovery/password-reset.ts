@@ -165,7 +165,7 @@ async function requireSecond(
 ): Promise<void> {
   if (!needsSecond(await factors.enrolled(userId))) return
   if (code === null) throw new AppError('second_factor_required')
-  if ((await factors.useCode(userId, code)) !== null) return
+  if ((await factors.useCode(userId, code, whence)) !== null) return
   const facts = { why: 'code' }
   await record({ ...whence, userId, kind: 'password_reset', outcome: 'refused', facts })
   throw new AppError('code_wrong')
