@@ -67,5 +67,8 @@ export type AuthLayer = Readonly<{
     place: Place,
   ) => Promise<Readonly<{ accessToken: string; expiresIn: number }>>
   /** Ends the session; a second time changes nothing. */
-  signOut: (caller: Readonly<{ userId: UserId; sessionId: SessionId }>) => Promise<void>
+  signOut: (
+    caller: Readonly<{ userId: UserId; sessionId: SessionId }>,
+    place: Place,
+  ) => Promise<void>
 }>

@@ -21,8 +21,8 @@ export function createRemoteAuth(url: string, secret: string): AuthLayer {
     refresh: async (refreshToken, place) => await ask('refresh', { refreshToken, place }),
     stepUp: async (caller, factor, place) =>
       await ask('step-up', { caller: named(caller), ask: factor, place }),
-    signOut: async (caller) => {
-      await ask('sign-out', { caller: named(caller) })
+    signOut: async (caller, place) => {
+      await ask('sign-out', { caller: named(caller), place })
     },
   }
 }

@@ -3,11 +3,11 @@ import type { Queryable } from '../db/query.ts'
 import { AppError } from '../errors.ts'
 import type { UserId } from '../ids/ids.ts'
 import { findUser, userByLogin } from '../users/find.ts'
-import { loginForm } from '../users/names.ts'
 import type { Directory, Verdict } from './directory.ts'
 import { needsSecond } from './factors/second-factors.ts'
 import type { SecondFactors, SecondFactorsOf } from './factors/second-factors.ts'
-import type { Recorder, Whence } from './guard/record.ts'
+import type { EventKind, Recorder, Whence } from './guard/record.ts'
+import { guesserOf } from './guard/throttle.ts'
 import type { Throttle } from './guard/throttle.ts'
 
 /** No refusal comes earlier, whatever the reason: its time must not tell which it was. */
@@ -21,6 +21,9 @@ export type Recognized = Readonly<{
   /** Null when the password is all they have. */
   second: SecondFactorsOf | null
 }>
+
+/** What is asked for: a refusal is written down as that. */
+export type Opens = Extract<EventKind, 'sign_in' | 'step_up'>
 
 export type SignInParts = Readonly<{
   db: Queryable
@@ -40,6 +43,7 @@ export type SignIn = Readonly<{
   password: (
     ask: Readonly<{ login: string; password: string }>,
     whence: Whence,
+    opens: Opens,
   ) => Promise<Recognized>
   /**
    * Takes a code of someone who has shown the password before.
@@ -47,7 +51,7 @@ export type SignIn = Readonly<{
    * @returns the methods that a session may claim.
    * @throws AppError `credentials_invalid`, `rate_limited`.
    */
-  code: (userId: UserId, code: string, whence: Whence) => Promise<readonly string[]>
+  code: (userId: UserId, code: string, whence: Whence, opens: Opens) => Promise<readonly string[]>
 }>
 
 export function createSignIn(parts: SignInParts): SignIn {
@@ -56,18 +60,18 @@ export function createSignIn(parts: SignInParts): SignIn {
   async function password(
     { login, password }: Readonly<{ login: string; password: string }>,
     whence: Whence,
+    kind: Opens,
   ): Promise<Recognized> {
     const startedAt = performance.now()
-    // What can be no login shares one name: it is never right, so nobody is kept out.
-    const guesser = { login: loginForm(login) ?? '', network: whence.network ?? 'unknown' }
+    const userId = await userByLogin(db, login)
+    const guesser = guesserOf(userId, login, whence.network)
     const found = await throttle(guesser, async () => {
-      const userId = await userByLogin(db, login)
       const verdict = await verdictOn(userId, password)
       if (userId !== null && (verdict === 'right' || verdict === 'expired')) {
         return { userId, expired: verdict === 'expired' }
       }
       const facts = { why: userId === null ? 'unknown' : verdict }
-      await record({ ...whence, userId, kind: 'sign_in', outcome: 'refused', facts })
+      await record({ ...whence, userId, kind, outcome: 'refused', facts })
       return null
     })
     if (!found) return await refuseLate(startedAt)
@@ -82,12 +86,17 @@ export function createSignIn(parts: SignInParts): SignIn {
     return await directory.verify(known ? userId : null, password)
   }
 
-  async function code(userId: UserId, code: string, whence: Whence): Promise<readonly string[]> {
+  async function code(
+    userId: UserId,
+    code: string,
+    whence: Whence,
+    kind: Opens,
+  ): Promise<readonly string[]> {
     const startedAt = performance.now()
-    const method = await factors.useCode(userId, code)
+    const method = await factors.useCode(userId, code, whence)
     if (method !== null) return ['pwd', method, 'mfa']
     const facts = { why: 'code' }
-    await record({ ...whence, userId, kind: 'sign_in', outcome: 'refused', facts })
+    await record({ ...whence, userId, kind, outcome: 'refused', facts })
     return await refuseLate(startedAt)
   }
 

@@ -1,6 +1,7 @@
 import { randomFillSync } from 'node:crypto'
 import { v7 } from 'uuid'
 import { MILLISECOND, systemClock } from '../time.ts'
+import type { Micros } from '../time.ts'
 
 declare const kind: unique symbol
 
@@ -72,6 +73,12 @@ function randomSlice(): Uint8Array {
 /** Starts in the lower half, so that it has room to grow. Bytes that `v7` does not use itself. */
 function randomSequence([a = 0, b = 0, c = 0, d = 0]: Uint8Array): number {
   return ((a & 0x7f) << 24) | (b << 16) | (c << 8) | d
+}
+
+/** Sorts before all ids that are made from then on: a bound for who reads by time. Is no id itself. */
+export function firstIdAt(at: Micros): string {
+  const msecs = (at / MILLISECOND).toString(16).padStart(12, '0')
+  return uuidText(msecs.padEnd(32, '0'))
 }
 
 /** The outside form: `txn_0198f3c2e1b77c3a9d5e0f1a2b3c4d5e`. It sorts as the inside form does. */

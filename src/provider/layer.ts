@@ -29,10 +29,11 @@ export function createAuthLayer(parts: LayerParts): AuthLayer {
 
   /** @returns the methods that were shown. */
   async function again(userId: UserId, ask: StepUp, whence: Whence): Promise<readonly string[]> {
-    if ('code' in ask) return await signIn.code(userId, ask.code, whence)
+    if ('code' in ask) return await signIn.code(userId, ask.code, whence, 'step_up')
     const user = await findUser(enrolling.pool, userId)
     const login = user?.email ?? user?.phoneNumber ?? user?.handle ?? ''
-    const { expired, second } = await signIn.password({ login, password: ask.password }, whence)
+    const shown = { login, password: ask.password }
+    const { expired, second } = await signIn.password(shown, whence, 'step_up')
     if (expired) throw new AppError('password_expired')
     if (second) throw new AppError('second_factor_required')
     return ['pwd']
@@ -48,11 +49,17 @@ export function createAuthLayer(parts: LayerParts): AuthLayer {
     signIn: async ({ login, password, code }, place) => {
       const whence = from(place)
       const authenticatedAt = enrolling.clock.now()
-      const { userId, expired, second } = await signIn.password({ login, password }, whence)
+      const { userId, expired, second } = await signIn.password(
+        { login, password },
+        whence,
+        'sign_in',
+      )
       if (expired) throw new AppError('password_expired')
       if (second && code === null) throw new AppError('second_factor_required')
       const methods =
-        second && code !== null ? await signIn.code(userId, code, whence) : (['pwd'] as const)
+        second && code !== null
+          ? await signIn.code(userId, code, whence, 'sign_in')
+          : (['pwd'] as const)
       const tokens = await sessions.begin({
         ...place,
         ...begun,
@@ -70,15 +77,14 @@ export function createAuthLayer(parts: LayerParts): AuthLayer {
       await done(caller.userId, 'step_up', from(place))
       return fresh
     },
-    signOut: async (caller) => {
+    signOut: async (caller, place) => {
       const ended = await sessions.end(caller)
-      if (ended) await done(caller.userId, 'sign_out', nowhere)
+      if (ended) await done(caller.userId, 'sign_out', from(place))
     },
   }
 }
 
 const begun = { clientId: PASSWORD_CLIENT, browserId: null } as const
-const nowhere: Whence = { network: null, device: null, clientId: PASSWORD_CLIENT }
 
 function from(place: Place): Whence {
   return { ...place, clientId: PASSWORD_CLIENT }

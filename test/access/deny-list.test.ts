@@ -69,7 +69,7 @@ test('what is ended in one process is ended in all others, within a second', asy
   const actor = await verify(accessToken)
   for (const list of lists) assert.equal(list.denies(actor), false)
 
-  await auth.layer.signOut(actor)
+  await auth.layer.signOut(actor, here)
   const endedAt = performance.now()
   for (const list of lists) await until('it is denied', () => list.denies(actor))
   t.diagnostic(`in all after ${Math.round(performance.now() - endedAt)} ms`)

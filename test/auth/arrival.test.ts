@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { createArrivals } from '../../src/auth/arrival.ts'
 import type { Whence } from '../../src/auth/guard/record.ts'
-import { DAY, MINUTE } from '../../src/time.ts'
+import { DAY, MINUTE, printTime } from '../../src/time.ts'
 import type { Micros } from '../../src/time.ts'
 import { freshDatabase } from '../kit/database.ts'
 import type { FreshDatabase } from '../kit/database.ts'
@@ -37,11 +37,35 @@ test('the first sign-in of all tells nobody: nothing can be new to them', async 
   assert.deepEqual(await arrive(await world.someone(), home), [])
 })
 
-test('a known device elsewhere, and another device at home, tell nobody', async () => {
+test('another device at home tells nobody', async () => {
   const ann = await world.someone()
   await arrive(ann, home)
-  assert.deepEqual(await arrive(ann, { ...home, network: away.network }), [])
   assert.deepEqual(await arrive(ann, { ...home, device: 'another' }), [])
+})
+
+test('a device that anybody could name theirs is told of elsewhere, but once a day', async () => {
+  const ann = await world.someone()
+  await arrive(ann, home)
+  const carried = (network: string) => ({ ...home, network })
+  assert.equal((await arrive(ann, carried('198.51.100.1'))).length, 2)
+  for (let i = 2; i < 6; i++) {
+    assert.deepEqual(await arrive(ann, carried(`198.51.100.${i}`)), [])
+  }
+  assert.equal((await arrive(ann, away)).length, 2)
+  world.pass(DAY)
+  assert.equal((await arrive(ann, carried('198.51.100.6'))).length, 2)
+})
+
+test('what is older than is remembered is not even looked at: the key bounds the read', async () => {
+  const ann = await world.someone()
+  await arrive(ann, home)
+  // Its id says 1970, so it must not be found, though its time would let it count.
+  await database.pool.query(
+    `insert into auth_event (user_id, event_id, at, kind, outcome, network, device)
+     values ($1, '00000000-0000-7000-8000-000000000000', $2, 'sign_in', 'done', $3, $4)`,
+    [ann.userId, printTime(world.clock.now()), away.network, away.device],
+  )
+  assert.equal((await arrive(ann, away)).length, 2)
 })
 
 test('where both are new the owner is told on every proven contact, once', async () => {

@@ -74,6 +74,33 @@ test('what it cannot read is refused, and not repeated', async () => {
   assert.doesNotMatch(await answer.text(), new RegExp(ada.email))
 })
 
+test('what is asked over it is written down as what it is, with where from', async () => {
+  const { world, stranger, caller } = provider.house
+  const { id, email: login, password } = await provider.customer()
+  const signIn = { login, password }
+  const { body } = await stranger.ask<{ accessToken: string }>('POST', '/v1/session', signIn)
+  const device = { 'user-agent': 'a test' }
+  const person = caller(body.accessToken)
+  await person.ask('POST', '/v1/session/step-up', { password: 'guessed' }, device)
+  await person.ask('POST', '/v1/session/step-up', { code: '000000' }, device)
+  await person.ask('POST', '/v1/session/step-up', { password }, device)
+  assert.equal((await person.ask('DELETE', '/v1/session', undefined, device)).status, 204)
+  const { rows } = await world.pool.query<{ line: string }>(
+    `select concat_ws(' ', kind, outcome, facts ->> 'why', network, device) as line
+     from auth_event where user_id = $1 order by event_id offset 2`,
+    [parseId('user', id)],
+  )
+  assert.deepEqual(
+    rows.map(({ line }) => line),
+    [
+      'step_up refused wrong 127.0.0.1 a test',
+      'step_up refused code 127.0.0.1 a test',
+      'step_up done 127.0.0.1 a test',
+      'sign_out done 127.0.0.1 a test',
+    ],
+  )
+})
+
 /** Money that came in from a bank, so that there is something to pay with. */
 async function enrich({ id }: Customer, cents: bigint): Promise<void> {
   const { world } = provider.house

@@ -53,16 +53,22 @@ export async function readRoles(db: Queryable, userId: UserId): Promise<readonly
 
 const writeRoleStatement = {
   name: 'auth_write_role',
-  text: `with gone as (delete from user_role where user_id = $1 and role is distinct from $2)
-         insert into user_role (user_id, role, created_at)
-         select $1, $2::text, $3 where $2::text is not null
-         on conflict (user_id, role) do nothing`,
+  text: `with gone as (
+           delete from user_role where user_id = $1 and role is distinct from $2 returning role),
+         come as (
+           insert into user_role (user_id, role, created_at)
+           select $1, $2::text, $3 where $2::text is not null
+           on conflict (user_id, role) do nothing
+           returning role)
+         select role from gone union all select role from come`,
 }
 
-/** Gives a user that role in the place of any other; `null` takes it away. */
+/** Gives a user that role in the place of any other; `null` takes it away. False: no change. */
 export async function writeRole(
   db: Queryable,
   ask: Readonly<{ userId: UserId; role: StaffRole | null; now: Micros }>,
-): Promise<void> {
-  await db.query(writeRoleStatement, [ask.userId, ask.role, printTime(ask.now)])
+): Promise<boolean> {
+  const values = [ask.userId, ask.role, printTime(ask.now)]
+  const { rows } = await db.query(writeRoleStatement, values)
+  return rows.length > 0
 }

@@ -29,11 +29,10 @@ export function createFactors(parts: FactorParts): Factors {
   const recoveryCodes = createRecoveryCodes(parts)
   const attempts = createAttempts(parts.pool, parts.clock)
 
-  /** By its shape a code is of the one kind or the other, so no attempt counts for both. */
-  async function methodOf(userId: UserId, code: string): Promise<CodeMethod | null> {
-    if (code.length > CODE_MAX) return null
-    if (/^\d{6}$/.test(digitsOf(code))) return (await totp.use(userId, code)) ? 'otp' : null
-    return (await recoveryCodes.use(userId, code)) ? 'rc' : null
+  async function isRight(method: CodeMethod, userId: UserId, code: string): Promise<boolean> {
+    if (code.length > CODE_MAX) return false
+    const { use } = method === 'otp' ? totp : recoveryCodes
+    return await use(userId, code)
   }
 
   return {
@@ -41,11 +40,20 @@ export function createFactors(parts: FactorParts): Factors {
     recoveryCodes,
     passkeys: createPasskeys(parts),
     enrolled: async (userId) => await readFactors(parts.pool, userId),
-    useCode: async (userId, code) =>
-      await attempts(userId, async () => await methodOf(userId, code)),
+    useCode: async (userId, code, { network }) => {
+      const method = methodOf(code)
+      return await attempts({ method, userId, network }, async () =>
+        (await isRight(method, userId, code)) ? method : null,
+      )
+    },
     removeAll: async (tx, userId) => {
       await lockFactors(tx, userId)
       await deleteFactors(tx, userId)
     },
   }
+}
+
+/** By its shape a code is of the one kind or the other, so no attempt counts for both. */
+function methodOf(code: string): CodeMethod {
+  return code.length <= CODE_MAX && /^\d{6}$/.test(digitsOf(code)) ? 'otp' : 'rc'
 }

@@ -4,7 +4,10 @@ import { inTransaction } from '../../db/tx.ts'
 import type { UserId } from '../../ids/ids.ts'
 import type { SealKeys } from '../../seal.ts'
 import type { Clock } from '../../time.ts'
-import type { Recorder } from '../guard/record.ts'
+import { findUser } from '../../users/find.ts'
+import type { EventKind, Recorder, Whence } from '../guard/record.ts'
+import { tellOwner } from '../recovery/messages.ts'
+import type { Notice } from '../recovery/messages.ts'
 import { lockFactors } from './store.ts'
 
 /** How apps and authenticators name the house to its customers. */
@@ -41,6 +44,28 @@ export async function changeFactors<T>(
     },
     transaction,
   )
+}
+
+/**
+ * Writes a change down and tells the owner, both if it commits: whoever took over a session would
+ * add a factor of their own, and no crash may keep the owner from hearing of it.
+ */
+export async function announce(
+  { clock, record }: Pick<FactorParts, 'clock' | 'record'>,
+  tx: Queryable,
+  change: Readonly<{
+    userId: UserId
+    kind: EventKind
+    whence: Whence
+    facts: Readonly<Record<string, string>>
+  }>,
+  notice: Notice,
+): Promise<void> {
+  const { userId, kind, whence, facts } = change
+  const user = await findUser(tx, userId)
+  if (!user) throw new Error('A user whose factors were changed has gone')
+  await tellOwner(tx, user, notice, clock.now())
+  await record({ ...whence, userId, kind, outcome: 'done', facts }, tx)
 }
 
 /** The line under which apps and authenticators list a user. */

@@ -2,7 +2,8 @@ import { createHmac, randomInt } from 'node:crypto'
 import { AppError } from '../../errors.ts'
 import type { UserId } from '../../ids/ids.ts'
 import type { Whence } from '../guard/record.ts'
-import { changeFactors } from './parts.ts'
+import { recoveryCodesMade } from '../recovery/messages.ts'
+import { announce, changeFactors } from './parts.ts'
 import type { FactorParts } from './parts.ts'
 import { needsSecond } from './second-factors.ts'
 import * as store from './store.ts'
@@ -28,7 +29,7 @@ export type RecoveryCodes = Readonly<{
 
 /** Codes for who lost their second factors, in the table `recovery_code`. */
 export function createRecoveryCodes(parts: FactorParts): RecoveryCodes {
-  const { pool, clock, digestKey, record } = parts
+  const { pool, clock, digestKey } = parts
 
   async function make(userId: UserId, whence: Whence): Promise<readonly string[]> {
     const codes = Array.from({ length: CODES }, newCode)
@@ -36,8 +37,8 @@ export function createRecoveryCodes(parts: FactorParts): RecoveryCodes {
     await changeFactors(pool, userId, async (tx) => {
       if (!needsSecond(await store.readFactors(tx, userId))) throw new AppError('factor_unknown')
       await store.replaceCodes(tx, { userId, digests, now: clock.now() })
-      const kind = 'recovery_codes_made'
-      await record({ ...whence, userId, kind, outcome: 'done', facts: {} }, tx)
+      const made = { userId, kind: 'recovery_codes_made', whence, facts: {} } as const
+      await announce(parts, tx, made, recoveryCodesMade())
     })
     return codes.map(inGroups)
   }

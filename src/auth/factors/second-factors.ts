@@ -1,4 +1,5 @@
 import type { UserId } from '../../ids/ids.ts'
+import type { Whence } from '../guard/record.ts'
 
 /** What a user has beside the password. */
 export type SecondFactorsOf = Readonly<{ totp: boolean; passkeys: number; recoveryCodes: number }>
@@ -13,9 +14,10 @@ export type SecondFactors = Readonly<{
    * is neither. No code is taken twice.
    *
    * @throws AppError `rate_limited` with `retryAfterSeconds` after too many wrong ones. No stranger
-   * can bring that about: who calls this has seen the right password, or a session.
+   * can bring that about: who calls this has seen the right password, or a session. Where a code
+   * was right before, none elsewhere count.
    */
-  useCode: (userId: UserId, code: string) => Promise<CodeMethod | null>
+  useCode: (userId: UserId, code: string, whence: Whence) => Promise<CodeMethod | null>
 }>
 
 /** Whether someone has more than the password: then it alone opens nothing. */

@@ -5,7 +5,8 @@ import { seal, unseal } from '../../seal.ts'
 import { after, MINUTE } from '../../time.ts'
 import { findUser } from '../../users/find.ts'
 import type { Whence } from '../guard/record.ts'
-import { accountName, changeFactors, HOUSE } from './parts.ts'
+import { factorAdded, factorRemoved } from '../recovery/messages.ts'
+import { accountName, announce, changeFactors, HOUSE } from './parts.ts'
 import type { FactorParts } from './parts.ts'
 import { algorithm, newSecret, STEP_SECONDS, stepOf } from './steps.ts'
 import * as store from './store.ts'
@@ -40,7 +41,9 @@ export type Totp = Readonly<{
 }>
 
 /** Authenticator apps, in the table `totp`. @see RFC 6238 */
-export function createTotp({ pool, clock, sealKeys, record }: FactorParts): Totp {
+export function createTotp(parts: FactorParts): Totp {
+  const { pool, clock, sealKeys } = parts
+
   async function begin(userId: UserId): Promise<BegunTotp> {
     const user = await findUser(pool, userId)
     if (!user) throw new AppError('user_unknown')
@@ -69,7 +72,8 @@ export function createTotp({ pool, clock, sealKeys, record }: FactorParts): Totp
       const step = stepOf({ secret, code: digitsOf(code), lastStep, now })
       if (step === null) throw new AppError('code_wrong')
       await store.confirmTotp(tx, { userId, step, now })
-      await record({ ...whence, userId, kind: 'totp_added', outcome: 'done', facts: {} }, tx)
+      const added = { userId, kind: 'totp_added', whence, facts: {} } as const
+      await announce(parts, tx, added, factorAdded('an authenticator app'))
     })
   }
 
@@ -86,7 +90,8 @@ export function createTotp({ pool, clock, sealKeys, record }: FactorParts): Totp
     await changeFactors(pool, userId, async (tx) => {
       if (!(await store.deleteTotp(tx, userId))) throw new AppError('factor_unknown')
       await store.deleteIdleCodes(tx, userId)
-      await record({ ...whence, userId, kind: 'totp_removed', outcome: 'done', facts: {} }, tx)
+      const removed = { userId, kind: 'totp_removed', whence, facts: {} } as const
+      await announce(parts, tx, removed, factorRemoved('your authenticator app'))
     })
   }
 

@@ -22,7 +22,7 @@ const budgets = {
 export type Budgets = Readonly<{
   /** Before a new user's password is hashed. */
   signUp: (network: string) => Promise<void>
-  /** Before anything is looked up for who says that they forgot their password. */
+  /** Before anything is written or sent for who says that they forgot their password. */
   resetAsk: (guesser: Guesser) => Promise<void>
 }>
 

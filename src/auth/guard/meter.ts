@@ -19,8 +19,8 @@ export type Mark = Readonly<{ kind: string; whose: readonly string[] }>
 export type Counted = Readonly<{
   /** It was no attempt at all: as if it had not been made. */
   giveBack: () => Promise<void>
-  /** It was right: given back, forgotten what was counted on one share, and the mark set. */
-  forgive: (ask: Readonly<{ all: Share; mark: Mark; standsFor: bigint }>) => Promise<void>
+  /** It was right: given back, forgotten what was counted on one share, if any; and the mark set. */
+  forgive: (ask: Readonly<{ all: Share | null; mark: Mark; standsFor: bigint }>) => Promise<void>
 }>
 
 /**
@@ -56,9 +56,9 @@ export function createMeter(db: Queryable, clock: Clock): Meter {
     return {
       giveBack: async () => await settleMeters(db, counted),
       forgive: async ({ all: forgiven, mark, standsFor }) => {
-        const name = nameOf(forgiven)
+        const name = forgiven && nameOf(forgiven)
         const back = counted.map((one) =>
-          one.name.equals(name) ? { ...one, back: forgiven.budget.most } : one,
+          name?.equals(one.name) ? { ...one, back: forgiven?.budget.most ?? one.back } : one,
         )
         const until = after(clock.now(), standsFor)
         await settleMeters(db, [...back, { name: nameOf(mark), back: 0, until, mark: true }])

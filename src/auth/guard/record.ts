@@ -26,6 +26,7 @@ export const eventKinds = [
   'frozen',
   'thawed',
   'disconnected',
+  'role_changed',
 ] as const
 
 export type EventKind = (typeof eventKinds)[number]

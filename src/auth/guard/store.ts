@@ -1,6 +1,7 @@
+import assert from 'node:assert/strict'
 import type { Queryable } from '../../db/query.ts'
 import type { EventId, UserId } from '../../ids/ids.ts'
-import { NOBODY } from '../../ids/ids.ts'
+import { firstIdAt, NOBODY } from '../../ids/ids.ts'
 import { printTime } from '../../time.ts'
 import type { Micros } from '../../time.ts'
 import type { AuthEvent } from './record.ts'
@@ -159,33 +160,42 @@ export async function deleteExpired(
   return rowCount ?? 0
 }
 
-const comeFromStatement = {
-  name: 'auth_has_come_from',
-  text: `select count(*)::int as "times",
-           coalesce(bool_or(at > $2
-             and (device is not distinct from $3 or network is not distinct from $4)),
-             false) as "known"
-         from auth_event
-         where user_id = $1 and kind = 'sign_in' and outcome = 'done'`,
+/** Ids are made as time goes by: the key bounds what is read, the time decides. */
+const signIns = (id: string, at: string) =>
+  `select from auth_event where user_id = $1 and event_id >= ${id} and at > ${at}
+     and kind = 'sign_in' and outcome = 'done'`
+
+const cameFromStatement = {
+  name: 'auth_came_from',
+  text: `select exists (${signIns('$2', '$3')}) as "ever",
+           exists (${signIns('$2', '$3')} and network is not distinct from $6) as "network",
+           exists (${signIns('$2', '$3')} and device is not distinct from $7) as "device",
+           exists (${signIns('$4', '$5')} and facts ? 'told') as "told"`,
 }
 
-/**
- * Whether a user has signed in since then with this device or from this network. `first`: they have
- * never signed in at all, so nothing can be new to them.
- */
-export async function hasComeFrom(
+/** Whether a user has signed in since then: at all, from this network, and with this device. */
+export type CameFrom = Readonly<{
+  ever: boolean
+  network: boolean
+  device: boolean
+  /** Whether the owner was told of a sign-in since `toldSince`. */
+  told: boolean
+}>
+
+export async function cameFrom(
   db: Queryable,
   ask: Readonly<{
     userId: UserId
     since: Micros
-    device: string | null
+    toldSince: Micros
     network: string | null
+    device: string | null
   }>,
-): Promise<'first' | 'known' | 'never'> {
-  const values = [ask.userId, printTime(ask.since), ask.device, ask.network]
-  type Row = Readonly<{ times: number; known: boolean }>
-  const { rows } = await db.query<Row>(comeFromStatement, values)
+): Promise<CameFrom> {
+  const times = [ask.since, ask.toldSince].flatMap((at) => [firstIdAt(at), printTime(at)])
+  const values = [ask.userId, ...times, ask.network, ask.device]
+  const { rows } = await db.query<CameFrom>(cameFromStatement, values)
   const [row] = rows
-  if (!row || row.times === 0) return 'first'
-  return row.known ? 'known' : 'never'
+  assert(row, 'a select without from gives a row')
+  return row
 }

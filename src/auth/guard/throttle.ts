@@ -1,6 +1,8 @@
 import type { Queryable } from '../../db/query.ts'
+import type { UserId } from '../../ids/ids.ts'
 import { DAY, MINUTE } from '../../time.ts'
 import type { Clock } from '../../time.ts'
+import { loginForm } from '../../users/names.ts'
 import { createMeter } from './meter.ts'
 import type { Mark, Share } from './meter.ts'
 
@@ -19,10 +21,20 @@ const budgets = {
 } as const
 
 /** How long a place stays the usual one after the last sign-in there. */
-const USUAL_FOR = 90n * DAY
+export const USUAL_FOR = 90n * DAY
 
-/** The login in its normal form, and the address, or for IPv6 the /64 network, that asks. */
+/** Under what a login is counted, and the address, or for IPv6 the /64 network, that asks. */
 export type Guesser = Readonly<{ login: string; network: string }>
+
+/**
+ * Whose login is guessed at, and from where. Somebody's e-mail address, phone number and handle are
+ * one login, and so is their session that asks for the password again: all count under the user's
+ * id, or each spelling would have a budget of its own. One that is nobody's counts by its normal
+ * form; what can be no login at all shares one name, and is never right.
+ */
+export function guesserOf(userId: UserId | null, typed: string, network: string | null): Guesser {
+  return { login: userId ?? loginForm(typed) ?? '', network: network ?? 'unknown' }
+}
 
 /**
  * Runs an attempt that answers `null` when the secret was wrong.

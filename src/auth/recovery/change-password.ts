@@ -6,6 +6,7 @@ import { findUser } from '../../users/find.ts'
 import { lockUser } from '../../users/store.ts'
 import { passwordRefusal } from '../directories/password-rules.ts'
 import type { Whence } from '../guard/record.ts'
+import { guesserOf } from '../guard/throttle.ts'
 import { passwordChanged, tellOwner } from './messages.ts'
 import { knownOf, transaction } from './parts.ts'
 import type { RecoveryParts } from './parts.ts'
@@ -53,7 +54,7 @@ async function requireBefore(
   parts: RecoveryParts,
   { userId, before, whence }: PasswordChange,
 ): Promise<void> {
-  const guesser = { login: userId, network: whence.network ?? 'unknown' }
+  const guesser = guesserOf(userId, '', whence.network)
   const right = await parts.throttle(guesser, async () => {
     const verdict = await parts.directory.verify(userId, before)
     if (verdict === 'right' || verdict === 'expired') return verdict

@@ -12,6 +12,7 @@ import type { Contact, User } from '../../users/user.ts'
 import { needsSecond } from '../factors/second-factors.ts'
 import type { SecondFactors } from '../factors/second-factors.ts'
 import type { EventKind, Whence } from '../guard/record.ts'
+import { guesserOf } from '../guard/throttle.ts'
 import { factorResetCancelled, factorResetDone, provenContacts, tellOwner } from './messages.ts'
 import { PROVEN_FOR, transaction } from './parts.ts'
 import type { RecoveryParts } from './parts.ts'
@@ -113,15 +114,13 @@ export function cancellingReset(
 ): SecondFactors {
   return {
     enrolled: factors.enrolled,
-    useCode: async (userId, code) => {
-      const method = await factors.useCode(userId, code)
-      if (method !== null) await reset.secondShown(userId, nowhere)
+    useCode: async (userId, code, whence) => {
+      const method = await factors.useCode(userId, code, whence)
+      if (method !== null) await reset.secondShown(userId, whence)
       return method
     },
   }
 }
-
-const nowhere: Whence = { network: null, device: null, clientId: null }
 
 type Reachable = User & Readonly<{ email: string; phoneNumber: string }>
 
@@ -290,7 +289,7 @@ async function requirePassword(
 ): Promise<void> {
   const user = await findUser(pool, userId)
   const open = user !== null && user.status !== 'closed'
-  const guesser = { login: userId, network: whence.network ?? 'unknown' }
+  const guesser = guesserOf(userId, '', whence.network)
   const right = await throttle(guesser, async () => {
     const verdict = await directory.verify(open ? userId : null, password)
     if (verdict === 'right') return verdict

@@ -139,6 +139,18 @@ export function factorRemoved(what: string): Notice {
   })
 }
 
+export function recoveryCodesMade(): Notice {
+  return notice({
+    subject: 'New recovery codes for your Farthing account',
+    letter: [
+      'new recovery codes were made for your Farthing account. Those before no longer work.',
+      '',
+      ...notYou,
+    ],
+    short: `Your Farthing account has new recovery codes. ${notYouShort}`,
+  })
+}
+
 /** A code of who lost their second factors. Another one goes to the other contact. */
 export function factorProof(code: string): Notice {
   return notice({

@@ -9,12 +9,12 @@ import { after, MINUTE } from '../../time.ts'
 import type { Micros } from '../../time.ts'
 import { trustedEmail } from '../../users/code-recipient.ts'
 import { findUser, userByLogin } from '../../users/find.ts'
-import { loginForm } from '../../users/names.ts'
 import { lockUser } from '../../users/store.ts'
 import type { User } from '../../users/user.ts'
 import { passwordRefusal } from '../directories/password-rules.ts'
 import { needsSecond } from '../factors/second-factors.ts'
 import type { Whence } from '../guard/record.ts'
+import { guesserOf } from '../guard/throttle.ts'
 import { passwordReset as resetNotice, tellOwner } from './messages.ts'
 import { knownOf, PROVEN_FOR, transaction } from './parts.ts'
 import type { RecoveryParts } from './parts.ts'
@@ -60,9 +60,8 @@ export function createPasswordReset(parts: RecoveryParts): PasswordReset {
 
   async function ask(login: string, whence: Whence): Promise<void> {
     const startedAt = performance.now()
-    const guesser = { login: loginForm(login) ?? '', network: whence.network ?? 'unknown' }
-    await budgets.resetAsk(guesser)
     const userId = await userByLogin(pool, login)
+    await budgets.resetAsk(guesserOf(userId, login, whence.network))
     await inTransaction(
       pool,
       async (tx) => await sendLink(parts, tx, userId ?? NOBODY, whence),
@@ -166,7 +165,7 @@ async function requireSecond(
 ): Promise<void> {
   if (!needsSecond(await factors.enrolled(userId))) return
   if (code === null) throw new AppError('second_factor_required')
-  if ((await factors.useCode(userId, code)) !== null) return
+  if ((await factors.useCode(userId, code, whence)) !== null) return
   const facts = { why: 'code' }
   await record({ ...whence, userId, kind: 'password_reset', outcome: 'refused', facts })
   throw new AppError('code_wrong')

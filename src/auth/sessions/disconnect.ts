@@ -1,9 +1,10 @@
 import type { Pool } from '../../db/pool.ts'
+import type { Queryable } from '../../db/query.ts'
 import { inTransaction } from '../../db/tx.ts'
 import { AppError } from '../../errors.ts'
 import type { UserId } from '../../ids/ids.ts'
 import { after, DAY, SECOND } from '../../time.ts'
-import type { Clock } from '../../time.ts'
+import type { Clock, Micros } from '../../time.ts'
 import { findUser } from '../../users/find.ts'
 import type { Recorder } from '../guard/record.ts'
 import * as store from './store.ts'
@@ -31,10 +32,8 @@ export async function disconnect(
     async (tx) => {
       if (!(await findUser(tx, userId))) throw new AppError('user_unknown')
       const now = clock.now()
-      const before = after(now, AHEAD_MAX)
-      const until = after(before, TOKENS_LIVE)
+      const until = await denyTokens(tx, userId, now)
       const count = await store.signOutEverywhere(tx, { userId, stays: null, now, until })
-      await store.denyUser(tx, { userId, before, until })
       await record(
         { ...nowhere, userId, kind: 'disconnected', outcome: 'done', facts: { count } },
         tx,
@@ -43,6 +42,17 @@ export async function disconnect(
     },
     transaction,
   )
+}
+
+/**
+ * Ends all tokens of a user that were issued up to five seconds from now, by whomever. Gives until
+ * when it counts.
+ */
+export async function denyTokens(tx: Queryable, userId: UserId, now: Micros): Promise<Micros> {
+  const before = after(now, AHEAD_MAX)
+  const until = after(before, TOKENS_LIVE)
+  await store.denyUser(tx, { userId, before, until })
+  return until
 }
 
 const nowhere = { network: null, device: null, clientId: null } as const

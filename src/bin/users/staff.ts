@@ -1,15 +1,18 @@
-import { writeRole } from '../../auth/directories/store.ts'
+import { createRecorder } from '../../auth/guard/record.ts'
+import { changeRole } from '../../auth/sessions/change-role.ts'
 import { readConfig } from '../../config.ts'
-import { StartRefused } from '../../errors.ts'
+import { AppError, StartRefused } from '../../errors.ts'
 import { parseId } from '../../ids/ids.ts'
 import { staffRoles } from '../../scopes.ts'
 import { systemClock } from '../../time.ts'
-import { findUser } from '../../users/find.ts'
 import { requireMigrated, sharedDatabase, sharedPool } from '../database.ts'
+
+/** Whoever may run commands here is an operator. */
+const COMMAND = { name: 'a command', clientId: null, network: null, device: null } as const
 
 /**
  * Makes somebody support or operator in the built-in directory, or with `customer` neither. Takes
- * hold with their next access token.
+ * hold within a second: tokens that say otherwise end.
  */
 export async function staff(user: string, word: string): Promise<number> {
   const userId = parseId('user', user)
@@ -26,13 +29,18 @@ export async function staff(user: string, word: string): Promise<number> {
   const pool = sharedPool(config, database.url)
   try {
     await requireMigrated(pool)
-    const found = await findUser(pool, userId)
-    if (!found) throw new StartRefused('There is no such user.')
-    await writeRole(pool, { userId, role, now: systemClock.now() })
-    console.log(`${found.handle} is now ${role ?? 'a customer'}.`)
+    const record = createRecorder(pool, systemClock)
+    const parts = { pool, clock: systemClock, record }
+    const { handle } = await changeRole(parts, { userId, role, by: COMMAND }).catch(unknownUser)
+    console.log(`${handle} is now ${role ?? 'a customer'}.`)
   } finally {
     await pool.end()
     await database.stop()
   }
   return 0
+}
+
+function unknownUser(error: unknown): never {
+  const unknown = error instanceof AppError && error.code === 'user_unknown'
+  throw unknown ? new StartRefused('There is no such user.') : error
 }

@@ -85,7 +85,7 @@ export const sessionRoutes =
       '/v1/session',
       { schema: signOut, config: { action: 'session.end' } },
       async (request, reply) => {
-        await authLayer.signOut(sessionOf(request))
+        await authLayer.signOut(sessionOf(request), placeOf(request))
         return await reply.code(204).send()
       },
     )

@@ -34,7 +34,7 @@ const StepUpBody = Type.Object({
   ask: Type.Union([Type.Object({ password: text(1_024) }), Type.Object({ code: text(32) })]),
   place,
 })
-const SignOutBody = Type.Object({ caller })
+const SignOutBody = Type.Object({ caller, place })
 
 /**
  * What servers of the API ask, under a secret that they share with the auth layer. Browsers have no
@@ -69,7 +69,7 @@ export const backRoutes =
       return await layer.stepUp(whose(body.caller), body.ask, body.place)
     })
     app.post('/back/sign-out', { schema: { body: SignOutBody } }, async ({ body }) => {
-      await layer.signOut(whose(body.caller))
+      await layer.signOut(whose(body.caller), body.place)
       return {}
     })
     done()

@@ -91,7 +91,11 @@ export const interactionRoutes =
         const whence = passing.whenceOf(request, passing.clientIdOf(interaction))
         const at = parts.clock.now()
         try {
-          const { userId, expired, second } = await parts.signIn.password(request.body, whence)
+          const { userId, expired, second } = await parts.signIn.password(
+            request.body,
+            whence,
+            'sign_in',
+          )
           const methods = second ? null : ['pwd']
           const shown = { userId, expired, methods, at }
           return await go(reply, await advance(parts, interaction, { request, reply }, shown))
@@ -112,7 +116,12 @@ export const interactionRoutes =
         if (!pending || pending.methods) return await go(reply, baseOf(interaction))
         const whence = passing.whenceOf(request, passing.clientIdOf(interaction))
         try {
-          const methods = await parts.signIn.code(pending.userId, request.body.code, whence)
+          const methods = await parts.signIn.code(
+            pending.userId,
+            request.body.code,
+            whence,
+            'sign_in',
+          )
           const shown = { ...pending, methods }
           return await go(reply, await advance(parts, interaction, { request, reply }, shown))
         } catch (error) {

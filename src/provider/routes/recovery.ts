@@ -112,7 +112,7 @@ export const lostFactorRoutes =
       const { password } = request.body
       const whence = whenceOf(request, null)
       try {
-        const { userId } = await signIn.password(request.body, whence)
+        const { userId } = await signIn.password(request.body, whence, 'sign_in')
         const standing = await factorReset.standing(userId)
         if (standing && clock.now() < standing.readyAt) {
           return await reply.send(pages.waitingPage(standing.readyAt))

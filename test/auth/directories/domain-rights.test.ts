@@ -89,7 +89,7 @@ test('no account of the domain opens anything by its own name and password', opt
   const { dn } = await place.accountOf(userId)
   const signIn = newSignIn()
   const refused = async (login: string, password: string) =>
-    await refusedAs('credentials_invalid', signIn.password({ login, password }, whence))
+    await refusedAs('credentials_invalid', signIn.password({ login, password }, whence, 'sign_in'))
   await refused('Administrator', asAdministrator.bindPassword)
   await refused(asAdministrator.bindName, asAdministrator.bindPassword)
   await refused(config.bindName, config.bindPassword)
@@ -100,7 +100,7 @@ test('no account of the domain opens anything by its own name and password', opt
 for (const login of ['*', '*)(objectClass=*', 'ann*', 'PAY\\Administrator', '\0', 'EXTERNAL']) {
   test(`the login ${JSON.stringify(login)} matches nobody`, options, async () => {
     await signedUp(place)
-    const asked = newSignIn().password({ login, password: phrase }, whence)
+    const asked = newSignIn().password({ login, password: phrase }, whence, 'sign_in')
     await refusedAs('credentials_invalid', asked)
   })
 }

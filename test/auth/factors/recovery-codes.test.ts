@@ -28,7 +28,8 @@ async function withCodes() {
   pass(MINUTE)
   const codes = await factors.recoveryCodes.make(user.userId, whence)
   const [code = ''] = codes
-  const use = async (text: string) => await factors.useCode(user.userId, text)
+  const use = async (text: string, network: string = whence.network) =>
+    await factors.useCode(user.userId, text, { ...whence, network })
   return { ...here, secret, codes, code, use }
 }
 
@@ -128,7 +129,10 @@ const rateLimited = (seconds: number) => (error: unknown) => {
 test('after ten wrong codes nothing is compared for the rest of 15 minutes', async () => {
   const here = await withCodes()
   const { code, use, secret, pass } = here
-  for (let i = 0; i < 10; i += 1) assert.equal(await use(i % 2 ? '2222-2222-2222' : 'wrong'), null)
+  for (let i = 0; i < 10; i += 1) {
+    assert.equal(await use(i % 2 ? '2222-2222-2222' : 'wrong'), null)
+    assert.equal(await use('000000'), null)
+  }
   pass(5n * MINUTE)
   await assert.rejects(use(code), rateLimited(600))
   await assert.rejects(use(codeOf(here, secret)), rateLimited(600))
@@ -159,15 +163,49 @@ test('what one user guesses keeps no other out', async () => {
   assert.equal(await bob.use(bob.code), 'rc')
 })
 
-test('thirty wrong codes are all of a day', async () => {
-  const { code, use, pass } = await withCodes()
+test('thirty wrong codes of an app are all of a day, and recovery codes go on', async () => {
+  const here = await withCodes()
+  const { code, use, pass, secret } = here
   for (let round = 0; round < 3; round += 1) {
-    for (let i = 0; i < 10; i += 1) assert.equal(await use('wrong'), null)
+    for (let i = 0; i < 10; i += 1) assert.equal(await use('000000', `10.0.1.${i}`), null)
     pass(15n * MINUTE)
   }
-  await assert.rejects(use(code), rateLimited(Number((DAY - 45n * MINUTE) / SECOND)))
-  pass(DAY - 45n * MINUTE)
+  const tomorrow = rateLimited(Number((DAY - 45n * MINUTE) / SECOND))
+  for (const network of [whence.network, 'another']) {
+    await assert.rejects(use(codeOf(here, secret), network), tomorrow)
+  }
   assert.equal(await use(code), 'rc')
+  pass(DAY - 45n * MINUTE)
+  assert.equal(await use(codeOf(here, secret), 'another'), 'otp')
+})
+
+test('whoever guesses elsewhere keeps nobody out where a code was right before', async () => {
+  const here = await withCodes()
+  const { code, codes, use, pass, secret } = here
+  assert.equal(await use(code), 'rc')
+  for (let round = 0; round < 3; round += 1) {
+    for (let i = 0; i < 10; i += 1) {
+      assert.equal(await use('000000', 'elsewhere'), null)
+      assert.equal(await use('wrong', 'elsewhere'), null)
+    }
+    assert.equal(await use(codeOf(here, secret)), 'otp')
+    pass(15n * MINUTE)
+  }
+  await assert.rejects(use(codeOf(here, secret), 'elsewhere'), AppError)
+  assert.equal(await use(codeOf(here, secret)), 'otp')
+  assert.equal(await use(codes[1] ?? '', 'elsewhere'), 'rc')
+})
+
+test('where a code was right before, thirty wrong ones are all of a day, too', async () => {
+  const here = await withCodes()
+  const { code, use, pass, secret } = here
+  assert.equal(await use(code), 'rc')
+  for (let round = 0; round < 3; round += 1) {
+    for (let i = 0; i < 10; i += 1) assert.equal(await use('000000'), null)
+    pass(15n * MINUTE)
+  }
+  const tomorrow = rateLimited(Number((DAY - 45n * MINUTE) / SECOND))
+  await assert.rejects(use(codeOf(here, secret)), tomorrow)
 })
 
 test('a clock that is set back keeps nobody out for longer', async () => {

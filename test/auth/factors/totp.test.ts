@@ -84,7 +84,7 @@ test('an app that was begun is asked of nobody before it has shown a code', asyn
   const { secret } = await factors.totp.begin(user.userId)
   const code = codeAt(here, secret)
   assert(!needsSecond(await factors.enrolled(user.userId)))
-  assert.equal(await factors.useCode(user.userId, code), null)
+  assert.equal(await factors.useCode(user.userId, code, whence), null)
   await refusedAs('code_wrong', factors.totp.confirm(user.userId, wrongOf(code), whence))
   await refusedAs('code_wrong', factors.totp.confirm(user.userId, '', whence))
   assert(!needsSecond(await factors.enrolled(user.userId)))
@@ -113,10 +113,10 @@ test('the code that set an app up signs nobody in, nor does one before it', asyn
   const { secret } = await factors.totp.begin(user.userId)
   const [before, code] = [codeAt(here, secret, -STEP), codeAt(here, secret)]
   await factors.totp.confirm(user.userId, code, whence)
-  assert.equal(await factors.useCode(user.userId, code), null)
-  assert.equal(await factors.useCode(user.userId, before), null)
+  assert.equal(await factors.useCode(user.userId, code, whence), null)
+  assert.equal(await factors.useCode(user.userId, before, whence), null)
   pass(STEP)
-  assert.equal(await factors.useCode(user.userId, codeAt(here, secret)), 'otp')
+  assert.equal(await factors.useCode(user.userId, codeAt(here, secret), whence), 'otp')
 })
 
 test('no code is taken twice, and none from before the last', async () => {
@@ -124,17 +124,20 @@ test('no code is taken twice, and none from before the last', async () => {
   const { factors, user, secret } = here
   const [old, code, next] = [-STEP, 0n, STEP].map((span) => codeAt(here, secret, span))
   assert(old && code && next)
-  assert.equal(await factors.useCode(user.userId, code), 'otp')
-  assert.equal(await factors.useCode(user.userId, code), null)
-  assert.equal(await factors.useCode(user.userId, old), null)
-  assert.equal(await factors.useCode(user.userId, next), 'otp')
+  assert.equal(await factors.useCode(user.userId, code, whence), 'otp')
+  assert.equal(await factors.useCode(user.userId, code, whence), null)
+  assert.equal(await factors.useCode(user.userId, old, whence), null)
+  assert.equal(await factors.useCode(user.userId, next, whence), 'otp')
 })
 
 test('of eight at once with one code, one signs in', async () => {
   const here = await withApp()
   const { factors, user, secret } = here
   const code = codeAt(here, secret)
-  const all = Array.from({ length: 8 }, async () => await factors.useCode(user.userId, code))
+  const all = Array.from(
+    { length: 8 },
+    async () => await factors.useCode(user.userId, code, whence),
+  )
   const answers = await Promise.all(all)
   assert.equal(answers.filter((answer) => answer === 'otp').length, 1)
   assert.equal(answers.filter((answer) => answer === null).length, 7)
@@ -144,31 +147,31 @@ test('a clock that is set back takes no code again', async () => {
   const here = await withApp()
   const { factors, user, secret, pass } = here
   const code = codeAt(here, secret)
-  assert.equal(await factors.useCode(user.userId, code), 'otp')
+  assert.equal(await factors.useCode(user.userId, code, whence), 'otp')
   pass(-2n * STEP)
-  assert.equal(await factors.useCode(user.userId, code), null)
-  assert.equal(await factors.useCode(user.userId, codeAt(here, secret)), null)
+  assert.equal(await factors.useCode(user.userId, code, whence), null)
+  assert.equal(await factors.useCode(user.userId, codeAt(here, secret), whence), null)
   pass(3n * STEP)
-  assert.equal(await factors.useCode(user.userId, codeAt(here, secret)), 'otp')
+  assert.equal(await factors.useCode(user.userId, codeAt(here, secret), whence), 'otp')
 })
 
 test("another user's code is wrong", async () => {
   const [ann, bob] = [await withApp(), await withApp()]
   const code = codeAt(ann, ann.secret)
-  assert.equal(await bob.factors.useCode(bob.user.userId, code), null)
-  assert.equal(await ann.factors.useCode(ann.user.userId, code), 'otp')
+  assert.equal(await bob.factors.useCode(bob.user.userId, code, whence), null)
+  assert.equal(await ann.factors.useCode(ann.user.userId, code, whence), 'otp')
 })
 
 test('a new app takes the place of the old one when it shows a code, and not before', async () => {
   const here = await withApp()
   const { factors, user, secret, pass } = here
   const { secret: second } = await factors.totp.begin(user.userId)
-  assert.equal(await factors.useCode(user.userId, codeAt(here, secret)), 'otp')
-  assert.equal(await factors.useCode(user.userId, codeAt(here, second)), null)
+  assert.equal(await factors.useCode(user.userId, codeAt(here, secret), whence), 'otp')
+  assert.equal(await factors.useCode(user.userId, codeAt(here, second), whence), null)
   await factors.totp.confirm(user.userId, codeAt(here, second), whence)
   pass(2n * STEP)
-  assert.equal(await factors.useCode(user.userId, codeAt(here, secret)), null)
-  assert.equal(await factors.useCode(user.userId, codeAt(here, second)), 'otp')
+  assert.equal(await factors.useCode(user.userId, codeAt(here, secret), whence), null)
+  assert.equal(await factors.useCode(user.userId, codeAt(here, second), whence), 'otp')
 })
 
 test('an app that is set up for longer than 15 minutes begins anew', async () => {
@@ -208,7 +211,7 @@ test('an app that is taken off is asked for no longer; a second time there is no
   await factors.totp.begin(user.userId)
   await factors.totp.remove(user.userId, whence)
   assert(!needsSecond(await factors.enrolled(user.userId)))
-  assert.equal(await factors.useCode(user.userId, codeAt(here, secret)), null)
+  assert.equal(await factors.useCode(user.userId, codeAt(here, secret), whence), null)
   await refusedAs('factor_unknown', factors.totp.remove(user.userId, whence))
   const lines = await eventsOf(database, user.userId)
   assert.deepEqual(lines, ['totp_added done', 'totp_removed done'])
@@ -237,7 +240,7 @@ test("a sealed secret does not open in another user's row", async () => {
     [ann.user.userId, bob.user.userId],
   )
   const code = codeAt(ann, ann.secret)
-  await assert.rejects(bob.factors.useCode(bob.user.userId, code), /not authentic/)
+  await assert.rejects(bob.factors.useCode(bob.user.userId, code, whence), /not authentic/)
   await bob.factors.totp.remove(bob.user.userId, whence)
 })
 

@@ -7,7 +7,7 @@ import { codeOf, readSources } from '../../tidy/source.ts'
 const list = eventKinds.map((kind) => `  '${kind}',`)
 
 test('every kind of event that there is is written somewhere', () => {
-  const writers = readSources('src/**/*.ts').filter(({ text }) => text.includes('record('))
+  const writers = readSources('src/**/*.ts').filter(({ text }) => /record\(|announce\(/.test(text))
   const lines = writers.flatMap(codeOf)
   const code = lines.map(({ line }) => line).filter((line) => !list.includes(line))
   const silent = eventKinds.filter((kind) => !code.some((line) => line.includes(`'${kind}'`)))

@@ -4,6 +4,7 @@ import { changePassword } from '../../../src/auth/recovery/change-password.ts'
 import type { PasswordChange } from '../../../src/auth/recovery/change-password.ts'
 import { createPasswordReset } from '../../../src/auth/recovery/password-reset.ts'
 import { AppError } from '../../../src/errors.ts'
+import { MINUTE } from '../../../src/time.ts'
 import type { Micros } from '../../../src/time.ts'
 import type { User } from '../../../src/users/user.ts'
 import { freshDatabase } from '../../kit/database.ts'
@@ -79,6 +80,7 @@ test('without the password before, nothing changes, and ten guesses are all', as
   await world.sessions.refresh(session.refreshToken, home)
   assert.deepEqual(await world.letters(), [])
   assert((await world.events(user)).includes('password_changed refused wrong'))
+  world.pass(15n * MINUTE)
   await world.signIn(user, password)
 })
 
@@ -118,4 +120,18 @@ test('a closed user changes nothing', async () => {
   const user = await world.someone()
   await world.setTo(user, 'closed')
   await assert.rejects(change(user, {}), refusal('credentials_invalid'))
+})
+
+test('all that is guessed at one account is one budget, whichever of its logins is typed', async () => {
+  const user = await world.someone()
+  const guesses = [user.email, user.email.toUpperCase(), user.phoneNumber, user.handle]
+  const signIn = async (login: string) =>
+    await world.layer.signIn({ login, password: 'guessed', code: null }, home)
+  for (const login of [...guesses, ...guesses]) {
+    await assert.rejects(signIn(login), refusal('credentials_invalid'))
+  }
+  await assert.rejects(change(user, { before: 'guessed' }), refusal('credentials_invalid'))
+  await assert.rejects(change(user, { before: 'guessed' }), refusal('credentials_invalid'))
+  await assert.rejects(change(user, {}), refusal('rate_limited'))
+  for (const login of guesses) await assert.rejects(signIn(login), refusal('rate_limited'))
 })

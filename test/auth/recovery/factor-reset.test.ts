@@ -147,10 +147,16 @@ test('a code of the second factor that is used cancels it', async () => {
   const user = await someone()
   await asked(user)
   const watched = cancellingReset(factors, reset)
-  assert.equal(await watched.useCode(user.userId, '222222'), null)
+  assert.equal(await watched.useCode(user.userId, '222222', home), null)
   assert(await reset.standing(user.userId))
-  assert.equal(await watched.useCode(user.userId, '111111'), 'otp')
+  assert.equal(await watched.useCode(user.userId, '111111', home), 'otp')
   assert.equal(await reset.standing(user.userId), null)
+  const { rows } = await database.pool.query<object>(
+    `select network, device, client_id as "clientId" from auth_event
+     where user_id = $1 and kind = 'factor_reset_cancelled'`,
+    [user.userId],
+  )
+  assert.deepEqual(rows, [home])
 })
 
 test('asking again neither shortens nor prolongs it', async () => {

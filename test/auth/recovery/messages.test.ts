@@ -16,6 +16,7 @@ const notices: readonly Notice[] = [
   messages.passwordReset(),
   messages.factorAdded('A passkey'),
   messages.factorRemoved('Your authenticator app'),
+  messages.recoveryCodesMade(),
   messages.factorProof('123456'),
   messages.factorResetAsked({ readyAt: at, url }),
   messages.factorResetCancelled(),

@@ -101,8 +101,7 @@ test('a newer link ends the older one, and half an hour ends them all', async ()
 
 test('of links asked for at once, one works', async () => {
   const user = await world.someone()
-  const names = [user.email, user.handle, user.phoneNumber]
-  const asks = [...names, ...names, ...names]
+  const asks = [user.email, user.handle, user.phoneNumber]
   await Promise.all(asks.map(async (login) => await reset.ask(login, home)))
   const living = await world.letters()
   assert.equal(living.length, 1)

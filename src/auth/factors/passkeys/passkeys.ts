@@ -5,7 +5,8 @@ import type {
 import { AppError } from '../../../errors.ts'
 import type { UserId } from '../../../ids/ids.ts'
 import type { Whence } from '../../guard/record.ts'
-import { changeFactors } from '../parts.ts'
+import { factorRemoved } from '../../recovery/messages.ts'
+import { announce, changeFactors } from '../parts.ts'
 import type { FactorParts } from '../parts.ts'
 import { deleteIdleCodes } from '../store.ts'
 import { authenticate, authenticationOptions } from './authentication.ts'
@@ -59,7 +60,7 @@ export type Passkeys = Readonly<{
 
 /** Passkeys, in the table `passkey`. @see WebAuthn Level 3 */
 export function createPasskeys(parts: FactorParts): Passkeys {
-  const { pool, clock, record } = parts
+  const { pool, clock } = parts
   const challenges = createChallenges(pool, clock)
 
   async function list(userId: UserId): Promise<readonly Passkey[]> {
@@ -78,8 +79,8 @@ export function createPasskeys(parts: FactorParts): Passkeys {
     await changeFactors(pool, userId, async (tx) => {
       if (!(await deletePasskey(tx, userId, credentialId))) throw new AppError('factor_unknown')
       await deleteIdleCodes(tx, userId)
-      const facts = { credentialId }
-      await record({ ...whence, userId, kind: 'passkey_removed', outcome: 'done', facts }, tx)
+      const removed = { userId, kind: 'passkey_removed', whence, facts: { credentialId } } as const
+      await announce(parts, tx, removed, factorRemoved('a passkey'))
     })
   }
 

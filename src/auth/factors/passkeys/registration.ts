@@ -8,7 +8,8 @@ import { AppError } from '../../../errors.ts'
 import type { UserId } from '../../../ids/ids.ts'
 import { findUser } from '../../../users/find.ts'
 import type { Whence } from '../../guard/record.ts'
-import { accountName, changeFactors, HOUSE } from '../parts.ts'
+import { factorAdded } from '../../recovery/messages.ts'
+import { accountName, announce, changeFactors, HOUSE } from '../parts.ts'
 import type { FactorParts } from '../parts.ts'
 import { TIMEOUT_MS } from './challenges.ts'
 import type { Challenges, Errand } from './challenges.ts'
@@ -90,7 +91,8 @@ export async function register(
     if ((await countPasskeys(tx, userId)) >= PASSKEYS_MAX) throw tooMany()
     await insertPasskey(tx, userId, passkey)
     const facts = { credentialId: passkey.credentialId }
-    await parts.record({ ...whence, userId, kind: 'passkey_added', outcome: 'done', facts }, tx)
+    const added = { userId, kind: 'passkey_added', whence, facts } as const
+    await announce(parts, tx, added, factorAdded('a passkey'))
   })
   return passkey
 }

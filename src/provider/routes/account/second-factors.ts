@@ -1,11 +1,7 @@
 import type { FastifyPluginCallbackTypebox } from '@fastify/type-provider-typebox'
 import { toString as drawQr } from 'qrcode'
 import { Type } from 'typebox'
-import { factorAdded, factorRemoved, tellOwner } from '../../../auth/recovery/messages.ts'
-import type { Notice } from '../../../auth/recovery/messages.ts'
-import { inTransaction } from '../../../db/tx.ts'
 import type { UserId } from '../../../ids/ids.ts'
-import { findUser } from '../../../users/find.ts'
 import * as pages from '../../pages/account.ts'
 import { BrowserAnswer } from '../passkeys.ts'
 import { sentenceFor } from '../passing.ts'
@@ -32,7 +28,6 @@ export const secondFactorRoutes =
     app.post('/account/passkeys', { schema: { body: AddPasskey } }, async (request, reply) => {
       const { userId, whence } = await visits.freshForScript(request, reply)
       await passkeys.register({ ...request.body, userId }, whence)
-      await tell(userId, factorAdded('a passkey'))
       return await reply.type('application/json').send({ location: '/account?done=passkey' })
     })
 
@@ -42,7 +37,6 @@ export const secondFactorRoutes =
       async (request, reply) => {
         const visitor = await visits.fresh(request, reply)
         await passkeys.remove(visitor.userId, request.body.credentialId, visitor.whence)
-        await tell(visitor.userId, factorRemoved('a passkey'))
         return await reply.redirect('/account?done=removed', 303)
       },
     )
@@ -59,14 +53,12 @@ export const secondFactorRoutes =
       } catch (error) {
         return await reply.send(pages.totpRetryPage(sentenceFor(error, ['code_wrong'])))
       }
-      await tell(visitor.userId, factorAdded('an authenticator app'))
       return await reply.redirect('/account?done=totp', 303)
     })
 
     app.post('/account/totp/remove', async (request, reply) => {
       const visitor = await visits.fresh(request, reply)
       await totp.remove(visitor.userId, visitor.whence)
-      await tell(visitor.userId, factorRemoved('your authenticator app'))
       return await reply.redirect('/account?done=removed', 303)
     })
 
@@ -75,19 +67,6 @@ export const secondFactorRoutes =
       const codes = await recoveryCodes.make(visitor.userId, visitor.whence)
       return await reply.send(pages.recoveryCodesPage(codes))
     })
-
-    /** Whoever took over a browser would add a key of their own: the owner hears of it. */
-    async function tell(userId: UserId, notice: Notice): Promise<void> {
-      const { pool } = parts.enrolling
-      const user = await findUser(pool, userId)
-      if (user) {
-        await inTransaction(
-          pool,
-          async (tx) => await tellOwner(tx, user, notice, parts.clock.now()),
-          { lockTimeoutMs: 2_000 },
-        )
-      }
-    }
 
     async function begun(userId: UserId): Promise<string> {
       const { uri, secret } = await totp.begin(userId)
