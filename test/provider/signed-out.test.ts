@@ -104,12 +104,12 @@ for (const [how, end] of endings) {
     const thief = thiefOf(stolen)
     assert((await thief.silently()).has('code'))
 
-    let over = false
+    const over = new AbortController()
     const looping = Array.from({ length: LOOPS }, async () => {
-      while (!over) await thief.silently()
+      while (!over.signal.aborted) await thief.silently()
     })
     await end(ada, owner)
-    over = true
+    over.abort()
     await Promise.all(looping)
 
     for (const back of [[], rows]) {
