@@ -7,10 +7,10 @@ import { lockUser } from '../../users/store.ts'
 import { passwordRefusal } from '../directories/password-rules.ts'
 import type { Whence } from '../guard/record.ts'
 import { guesserOf } from '../guard/throttle.ts'
+import { endTickets } from '../tickets/store.ts'
 import { passwordChanged, tellOwner } from './messages.ts'
 import { knownOf, transaction } from './parts.ts'
 import type { RecoveryParts } from './parts.ts'
-import { endTickets } from './store.ts'
 
 export type PasswordChange = Readonly<{
   userId: UserId

@@ -13,6 +13,7 @@ import { needsSecond } from '../factors/second-factors.ts'
 import type { SecondFactors } from '../factors/second-factors.ts'
 import type { EventKind, Whence } from '../guard/record.ts'
 import { guesserOf } from '../guard/throttle.ts'
+import { endTickets, insertOnlyTicket, takeTicket } from '../tickets/store.ts'
 import { factorResetCancelled, factorResetDone, provenContacts, tellOwner } from './messages.ts'
 import { PROVEN_FOR, transaction } from './parts.ts'
 import type { RecoveryParts } from './parts.ts'
@@ -142,8 +143,8 @@ async function sendCodes(parts: FactorResetParts, proof: Proof): Promise<void> {
       }
       const digest = digestOfCodes(digestKey, userId, codes)
       const ticket = { digest, purpose: 'factor-proof', userId } as const
-      await store.endTickets(tx, userId, 'factor-proof')
-      await store.insertTicket(tx, { ...ticket, expiresAt: after(now, CODES_LIVE) })
+      await endTickets(tx, userId, 'factor-proof')
+      await insertOnlyTicket(tx, { ...ticket, expiresAt: after(now, CODES_LIVE) })
       const both: readonly Contact[] = [
         { channel: 'email', recipient: user.email },
         { channel: 'phone', recipient: user.phoneNumber },
@@ -178,8 +179,8 @@ async function ask(
     async (tx) => {
       const now = clock.now()
       const user = await lockReachable(tx, userId, now)
-      const shown = { digest, purpose: 'factor-proof', userId, now } as const
-      return (await store.takeTicket(tx, shown))
+      const shown = { digest, purpose: 'factor-proof', userId, binding: null } as const
+      return (await takeTicket(tx, shown, now))
         ? await begin(parts, tx, user, { whence, now })
         : null
     },
@@ -259,7 +260,7 @@ async function finish(parts: FactorResetParts, proof: Proof): Promise<void> {
       }
       await store.deleteReset(tx, userId, reset.digest)
       await removeFactors(userId, tx)
-      await store.endTickets(tx, userId, 'password-reset')
+      await endTickets(tx, userId, 'password-reset')
       await sessions.endAll(tx, userId, null)
       await tellOwner(tx, user, factorResetDone(), now)
       await record(event(userId, 'factor_reset', whence), tx)

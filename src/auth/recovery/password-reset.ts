@@ -15,12 +15,12 @@ import { passwordRefusal } from '../directories/password-rules.ts'
 import { needsSecond } from '../factors/second-factors.ts'
 import type { Whence } from '../guard/record.ts'
 import { guesserOf } from '../guard/throttle.ts'
+import { endTickets, insertOnlyTicket, readTicket, takeTicket } from '../tickets/store.ts'
+import type { OwnTicket } from '../tickets/store.ts'
 import { passwordReset as resetNotice, tellOwner } from './messages.ts'
 import { knownOf, PROVEN_FOR, transaction } from './parts.ts'
 import type { RecoveryParts } from './parts.ts'
 import { digestOfToken, newSeed, resetToken } from './secrets.ts'
-import * as store from './store.ts'
-import type { Ticket } from './store.ts'
 
 const LINK_LIVES = 30n * MINUTE
 /** No answer to who asks for a link comes earlier: its time must not tell whether one was sent. */
@@ -104,8 +104,8 @@ async function sendLink(
   }
   const seed = newSeed()
   const digest = digestOfToken(resetToken(digestKey, { userId, seed }))
-  await store.endTickets(tx, userId, purpose)
-  await store.insertTicket(tx, { digest, purpose, userId, expiresAt: after(now, LINK_LIVES) })
+  await endTickets(tx, userId, purpose)
+  await insertOnlyTicket(tx, { digest, purpose, userId, expiresAt: after(now, LINK_LIVES) })
   const job = { userId, channel: 'email', recipient, kind: purpose, seed } as const
   await addJob(tx, 'send-secret', job, {})
   await record({ ...whence, userId, kind, outcome: 'done', facts: {} }, tx)
@@ -126,10 +126,10 @@ function linkRecipient(user: User, now: Micros): string | null {
 async function openedBy(
   { pool, clock }: RecoveryParts,
   token: string,
-): Promise<Readonly<{ ticket: Ticket; user: User }> | null> {
+): Promise<Readonly<{ ticket: OwnTicket; user: User }> | null> {
   if (!/^[\w-]{43}$/.test(token)) return null
   const ask = { digest: digestOfToken(token), purpose, now: clock.now() } as const
-  const ticket = await store.readTicket(pool, ask)
+  const ticket = await readTicket(pool, ask)
   const user = ticket && (await findUser(pool, ticket.userId))
   return ticket && user && user.status !== 'closed' ? { ticket, user } : null
 }
@@ -175,14 +175,14 @@ async function requireSecond(
  * Uses the link up before the directory is asked, which may be no part of our database. Sessions
  * end here already: should this process die behind the directory's answer, none is left open.
  */
-async function takeLink(parts: RecoveryParts, { digest, userId }: Ticket): Promise<void> {
+async function takeLink(parts: RecoveryParts, { digest, userId }: OwnTicket): Promise<void> {
   const { pool, clock, sessions } = parts
   await inTransaction(
     pool,
     async (tx) => {
       const user = await lockUser(tx, userId)
-      const ask = { digest, purpose, userId, now: clock.now() } as const
-      const taken = await store.takeTicket(tx, ask)
+      const ask = { digest, purpose, userId, binding: null } as const
+      const taken = await takeTicket(tx, ask, clock.now())
       if (!user || user.status === 'closed' || !taken) throw new AppError('code_expired')
       await sessions.endAll(tx, userId, null)
     },
@@ -191,12 +191,12 @@ async function takeLink(parts: RecoveryParts, { digest, userId }: Ticket): Promi
 }
 
 /** For who can try again: nothing has changed. Unless they asked for another link meanwhile. */
-async function putBack({ pool }: RecoveryParts, ticket: Ticket): Promise<void> {
+async function putBack({ pool }: RecoveryParts, ticket: OwnTicket): Promise<void> {
   await inTransaction(
     pool,
     async (tx) => {
       await lockUser(tx, ticket.userId)
-      await store.insertTicket(tx, ticket)
+      await insertOnlyTicket(tx, ticket)
     },
     transaction,
   )
@@ -211,7 +211,7 @@ async function settle(
 ): Promise<void> {
   const user = await lockUser(tx, userId)
   if (!user) throw new Error('A user whose password was reset has gone')
-  await store.endTickets(tx, userId, purpose)
+  await endTickets(tx, userId, purpose)
   await sessions.endAll(tx, userId, null)
   await tellOwner(tx, user, resetNotice(), clock.now())
   await record({ ...whence, userId, kind: 'password_reset', outcome: 'done', facts: {} }, tx)

@@ -6,7 +6,8 @@ import { factorProof, factorResetAsked, resetLink } from './messages.ts'
 import type { Text } from './messages.ts'
 import { cancelToken, digestOfCodes, digestOfToken, factorCode, resetToken } from './secrets.ts'
 import type { Seeded } from './secrets.ts'
-import { readReset, readTicket } from './store.ts'
+import { readReset } from './store.ts'
+import { readTicket } from '../tickets/store.ts'
 
 export type SecretMessageParts = Readonly<{
   db: Queryable

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { eraseExpired, ERASED_PER_RUN } from '../../../src/auth/factors/erase.ts'
 import { inTransaction } from '../../../src/db/tx.ts'
 import { AppError } from '../../../src/errors.ts'
 import { after as later, MINUTE, SECOND } from '../../../src/time.ts'
@@ -190,30 +189,4 @@ test('no table holds a challenge', async () => {
     const hex = Buffer.from(shown, 'base64url').toString('hex')
     for (const form of [shown, hex]) assert(!text.includes(form))
   }
-})
-
-test('challenges that nobody answered are erased, so many in a run, and no others', async () => {
-  const { factors, user, clock, pass } = await world(database)
-  const left = async () => {
-    const { rows } = await database.pool.query<{ n: number }>(
-      'select count(*)::int as n from auth_ticket',
-    )
-    return rows[0]?.n
-  }
-  await database.pool.query('delete from auth_ticket')
-  await factors.passkeys.registrationOptions(user.userId)
-  pass(MINUTE)
-  await factors.passkeys.authenticationOptions(nobody)
-  pass(4n * MINUTE - SECOND)
-  assert.equal(await eraseExpired(database.pool, clock.now()), 0)
-  pass(SECOND)
-  assert.equal(await eraseExpired(database.pool, clock.now()), 1)
-  assert.equal(await left(), 1)
-  await database.pool.query(
-    `insert into auth_ticket (digest, purpose, expires_at)
-     select sha256(n::text::bytea), 'old', '2000-01-01' from generate_series(1, 10001) as n`,
-  )
-  assert.equal(await eraseExpired(database.pool, clock.now()), ERASED_PER_RUN)
-  assert.equal(await eraseExpired(database.pool, clock.now()), 1)
-  assert.equal(await left(), 1)
 })

@@ -4,7 +4,7 @@ import { AppError } from '../../../errors.ts'
 import type { UserId } from '../../../ids/ids.ts'
 import { after, MILLISECOND, MINUTE } from '../../../time.ts'
 import type { Clock } from '../../../time.ts'
-import { insertTicket, takeTicket } from './store.ts'
+import { insertTicket, takeTicket } from '../../tickets/store.ts'
 
 const CHALLENGE_BYTES = 32
 const LIVES = 5n * MINUTE
@@ -35,7 +35,7 @@ export function createChallenges(db: Queryable, clock: Clock): Challenges {
     handOut: async (errand) => {
       const challenge = new Uint8Array(randomBytes(CHALLENGE_BYTES))
       const digest = digestOf(Buffer.from(challenge).toString('base64url'))
-      await insertTicket(db, { ...errand, digest }, after(clock.now(), LIVES))
+      await insertTicket(db, { ...errand, digest, expiresAt: after(clock.now(), LIVES) })
       return challenge
     },
     takeBack: async (errand, response) => {
