@@ -27,7 +27,7 @@ import {
 import * as store from './store.ts'
 
 /** In which the owner may object. Long enough for a weekend without the phone. */
-export const RESET_WAITS = 72n * HOUR
+const RESET_WAITS = 72n * HOUR
 /** For how long it may then be finished. */
 export const RESET_STAYS_READY = 7n * DAY
 const CODES_LIVE = 30n * MINUTE

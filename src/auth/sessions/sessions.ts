@@ -19,14 +19,14 @@ import * as store from './store.ts'
 import type { OpenSession, Whose } from './store.ts'
 
 /** Refreshing does not move it: after two weeks everyone signs in again. */
-export const SESSION_LIVES = 14n * DAY
+const SESSION_LIVES = 14n * DAY
 /**
  * Two tabs may refresh with one token at the same moment. The loser is refused, but within this
  * time that is not taken for a thief.
  */
 export const REUSE_TOLERANCE = 10n * SECOND
 /** More than anybody has devices. */
-export const SESSIONS_MAX = 100
+const SESSIONS_MAX = 100
 /** Sessions begun by name and password at the API, without the provider's pages. */
 export const PASSWORD_CLIENT = 'password'
 const transaction = { lockTimeoutMs: 2_000 }
