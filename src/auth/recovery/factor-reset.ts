@@ -13,8 +13,9 @@ import { needsSecond } from '../factors/second-factors.ts'
 import type { SecondFactors } from '../factors/second-factors.ts'
 import type { EventKind, Whence } from '../guard/record.ts'
 import { guesserOf } from '../guard/throttle.ts'
+import { transaction } from '../transaction.ts'
 import { factorResetCancelled, factorResetDone, provenContacts, tellOwner } from './messages.ts'
-import { PROVEN_FOR, transaction } from './parts.ts'
+import { PROVEN_FOR } from './parts.ts'
 import type { RecoveryParts } from './parts.ts'
 import {
   cancelToken,
