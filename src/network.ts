@@ -30,3 +30,14 @@ export function networkOf(text: string): string {
   const groups = [...start, ...Array.from({ length: zeros }, () => '0'), ...end]
   return `${groups.slice(0, 4).join(':')}::/64`
 }
+
+const DEVICE_MAX = 200
+
+/** Where somebody asks from, and what their program says it is; null when it says nothing. */
+export function placeOf(
+  address: string,
+  userAgent: string | undefined,
+): Readonly<{ network: string; device: string | null }> {
+  const device = userAgent?.slice(0, DEVICE_MAX) ?? ''
+  return { network: networkOf(address), device: device === '' ? null : device }
+}

@@ -10,7 +10,10 @@ import type { Place, Revocation } from './store.ts'
 /** Publishes `{ message }` when what tokens are checked against cannot be read. */
 const trouble = channel('farthing:access.trouble')
 
-const PAUSE_MS = 350
+/** Between two looks. With the look itself it is less than a second: so soon an end holds. */
+export const PAUSE_MS = 350
+/** For the list's own connection: a look that takes longer is given up, and made again. */
+export const LOOK_MAX_MS = 600
 /**
  * A row gets its time before its transaction commits, and so may appear behind newer ones: each
  * look goes back so far. No transaction of ours stays open for longer.

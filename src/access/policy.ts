@@ -99,8 +99,12 @@ export const FRESH_FOR = 10n * MINUTE
  */
 export function isFresh(actor: Actor, now: Micros): boolean {
   if (actor.kind === 'service' || actor.authenticatedAt === null) return false
-  const { authenticatedAt } = actor
-  return authenticatedAt <= after(now, AHEAD_MAX) && now <= after(authenticatedAt, FRESH_FOR)
+  return isLately(actor.authenticatedAt, now)
+}
+
+/** Whether that was within ten minutes; a clock elsewhere may be a little ahead of ours. */
+export function isLately(at: Micros, now: Micros): boolean {
+  return at <= after(now, AHEAD_MAX) && now <= after(at, FRESH_FOR)
 }
 
 /** What one is to whom one is nobody: staff, or any stranger. */

@@ -8,6 +8,7 @@ import { findUser } from '../users/find.ts'
 import type { Recorder, Whence } from './guard/record.ts'
 import { cameFrom } from './guard/store.ts'
 import { newSignIn, tellOwner } from './recovery/messages.ts'
+import { transaction } from './transaction.ts'
 
 const REMEMBERED = 90n * DAY
 /**
@@ -15,7 +16,6 @@ const REMEMBERED = 90n * DAY
  * none of it, so a device that is known is told of once in so long.
  */
 const TOLD_APART = DAY
-const transaction = { lockTimeoutMs: 2_000 }
 
 /**
  * Writes a sign-in down, and tells the owner when its network is new to them. A device alone says

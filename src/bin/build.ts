@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { AuthLayer } from '../access/auth-layer.ts'
 import { createRemoteAuth } from '../access/remote-auth.ts'
-import { createDenyList, type DenyList } from '../access/deny-list.ts'
+import { createDenyList, type DenyList, LOOK_MAX_MS } from '../access/deny-list.ts'
 import { readIssuersFile } from '../access/issuers-file.ts'
 import { type Issuer, outsideIssuer, ownIssuer } from '../access/issuers.ts'
 import { remoteKeys } from '../access/remote-keys.ts'
@@ -41,7 +41,6 @@ import { sharedPool } from './database.ts'
 /** A batch waits this long for accounts that another server's batch has locked. */
 const LEDGER_LOCK_TIMEOUT_MS = 4_000
 const AUDIT_TIMEOUT_MS = 600_000
-const DENY_LIST_TIMEOUT_MS = 2_000
 
 /** What the configuration says, and what it is built on. */
 export type Site = Readonly<{ config: Config; keys: Keys; url: string }>
@@ -211,7 +210,7 @@ function openDenyList(url: string, clock: Clock): DenyList {
   const db = openPool({
     url,
     max: 1,
-    statementTimeoutMs: DENY_LIST_TIMEOUT_MS,
+    statementTimeoutMs: LOOK_MAX_MS,
     applicationName: 'farthing deny list',
   })
   const list = createDenyList({ db, clock })

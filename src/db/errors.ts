@@ -104,14 +104,6 @@ export function isUniqueViolation(error: unknown, constraint: string): boolean {
   return error instanceof DatabaseError && error.code === '23505' && error.constraint === constraint
 }
 
-/**
- * True when the server chose this transaction to end a deadlock, or could not order it: try again.
- */
-export function isRetryable(error: unknown): boolean {
-  const cause = error instanceof AppError ? error.cause : error
-  return cause instanceof DatabaseError && (cause.code === '40001' || cause.code === '40P01')
-}
-
 /** True when a row or table was locked by someone else for longer than `lock_timeout`. */
 export function isLockTimeout(error: unknown): boolean {
   const cause = error instanceof AppError ? error.cause : error

@@ -75,7 +75,7 @@ function randomSequence([a = 0, b = 0, c = 0, d = 0]: Uint8Array): number {
   return ((a & 0x7f) << 24) | (b << 16) | (c << 8) | d
 }
 
-/** Sorts before all ids that are made from then on: a bound for who reads by time. Is no id itself. */
+/** Sorts before all ids that are made from then on: a bound for who reads by time, and no id. */
 export function firstIdAt(at: Micros): string {
   const msecs = (at / MILLISECOND).toString(16).padStart(12, '0')
   return uuidText(msecs.padEnd(32, '0'))

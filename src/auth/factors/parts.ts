@@ -9,11 +9,10 @@ import type { EventKind, Recorder, Whence } from '../guard/record.ts'
 import { tellOwner } from '../recovery/messages.ts'
 import type { Notice } from '../recovery/messages.ts'
 import { lockFactors } from './store.ts'
+import { transaction } from '../transaction.ts'
 
 /** How apps and authenticators name the house to its customers. */
 export const HOUSE = 'Farthing'
-
-const transaction = { lockTimeoutMs: 2_000 }
 
 export type FactorParts = Readonly<{
   pool: Pool

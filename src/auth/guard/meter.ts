@@ -19,7 +19,7 @@ export type Mark = Readonly<{ kind: string; whose: readonly string[] }>
 export type Counted = Readonly<{
   /** It was no attempt at all: as if it had not been made. */
   giveBack: () => Promise<void>
-  /** It was right: given back, forgotten what was counted on one share, if any; and the mark set. */
+  /** It was right: given back, forgotten what was counted on one share, and the mark set. */
   forgive: (ask: Readonly<{ all: Share | null; mark: Mark; standsFor: bigint }>) => Promise<void>
 }>
 

@@ -8,8 +8,9 @@ import { passwordRefusal } from '../directories/password-rules.ts'
 import type { Whence } from '../guard/record.ts'
 import { guesserOf } from '../guard/throttle.ts'
 import { endTickets } from '../tickets/store.ts'
+import { transaction } from '../transaction.ts'
 import { passwordChanged, tellOwner } from './messages.ts'
-import { knownOf, transaction } from './parts.ts'
+import { knownOf } from './parts.ts'
 import type { RecoveryParts } from './parts.ts'
 
 export type PasswordChange = Readonly<{

@@ -14,8 +14,9 @@ import type { SecondFactors } from '../factors/second-factors.ts'
 import type { EventKind, Whence } from '../guard/record.ts'
 import { guesserOf } from '../guard/throttle.ts'
 import { endTickets, insertOnlyTicket, takeTicket } from '../tickets/store.ts'
+import { transaction } from '../transaction.ts'
 import { factorResetCancelled, factorResetDone, provenContacts, tellOwner } from './messages.ts'
-import { PROVEN_FOR, transaction } from './parts.ts'
+import { PROVEN_FOR } from './parts.ts'
 import type { RecoveryParts } from './parts.ts'
 import {
   cancelToken,
@@ -28,7 +29,7 @@ import {
 import * as store from './store.ts'
 
 /** In which the owner may object. Long enough for a weekend without the phone. */
-export const RESET_WAITS = 72n * HOUR
+const RESET_WAITS = 72n * HOUR
 /** For how long it may then be finished. */
 export const RESET_STAYS_READY = 7n * DAY
 const CODES_LIVE = 30n * MINUTE

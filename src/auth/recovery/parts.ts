@@ -31,8 +31,6 @@ export type RecoveryParts = Readonly<{
  */
 export const PROVEN_FOR = DAY
 
-export const transaction = { lockTimeoutMs: 2_000 } as const
-
 /** What a new password must not contain. */
 export function knownOf({ email, handle, phoneNumber }: User): Known {
   return { email, handle, phoneNumber }

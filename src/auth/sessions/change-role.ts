@@ -8,6 +8,7 @@ import { lockUser } from '../../users/store.ts'
 import type { User } from '../../users/user.ts'
 import { writeRole } from '../directories/store.ts'
 import type { Recorder, Whence } from '../guard/record.ts'
+import { transaction } from '../transaction.ts'
 import { denyTokens } from './disconnect.ts'
 
 export type RoleChange = Readonly<{
@@ -42,6 +43,6 @@ export async function changeRole(
       }
       return user
     },
-    { lockTimeoutMs: 2_000 },
+    transaction,
   )
 }

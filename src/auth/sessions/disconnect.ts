@@ -8,12 +8,12 @@ import type { Clock, Micros } from '../../time.ts'
 import { findUser } from '../../users/find.ts'
 import type { Recorder } from '../guard/record.ts'
 import * as store from './store.ts'
+import { transaction } from '../transaction.ts'
 
 /** No token lives longer, whoever issued it: the API refuses those. */
 const TOKENS_LIVE = DAY
 /** Another issuer's clock may be ahead by so much, and with it the time in a token of just now. */
 const AHEAD_MAX = 5n * SECOND
-const transaction = { lockTimeoutMs: 2_000 }
 
 /**
  * Ends all that a user is signed in to, here and in apps of outside issuers: sessions, browsers,

@@ -17,9 +17,10 @@ import { digestOfRefreshToken, makeRefreshToken, ownerOfRefreshToken } from './r
 import { standingOrLess } from './standing.ts'
 import * as store from './store.ts'
 import type { OpenSession, Whose } from './store.ts'
+import { transaction } from '../transaction.ts'
 
 /** Refreshing does not move it: after two weeks everyone signs in again. */
-export const SESSION_LIVES = 14n * DAY
+const SESSION_LIVES = 14n * DAY
 /**
  * Two tabs may refresh with one token at the same moment. The loser is refused, but within this
  * time that is not taken for a thief.
@@ -29,7 +30,6 @@ export const REUSE_TOLERANCE = 10n * SECOND
 export const SESSIONS_MAX = 100
 /** Sessions begun by name and password at the API, without the provider's pages. */
 export const PASSWORD_CLIENT = 'password'
-const transaction = { lockTimeoutMs: 2_000 }
 
 /** Who begins a session, with what, and where. */
 export type Beginning = Readonly<{

@@ -12,7 +12,8 @@ import { stopInTime, untilToldToStop } from '../stop.ts'
 /** The auth layer alone, until it is told to stop, or whoever started it is gone. */
 export async function auth(): Promise<number> {
   const config = readConfig(process.env)
-  const toldToStop = Promise.race([untilToldToStop(), untilLeft()])
+  const toldToStop = untilToldToStop()
+  endWithParent()
   const database = await sharedDatabase(config)
   const closers: (() => Promise<unknown>)[] = [database.stop]
   try {
@@ -36,8 +37,10 @@ export async function auth(): Promise<number> {
   return 0
 }
 
-/** Started by `farthing start`, it ends when that process does, however that ended. */
-async function untilLeft(): Promise<void> {
-  if (process.send === undefined) return await new Promise(() => undefined)
-  await new Promise<void>((resolve) => void process.once('disconnect', resolve))
+/**
+ * Started by `farthing start`, it ends when that process does. At once: whoever starts it anew finds
+ * our port free.
+ */
+function endWithParent(): void {
+  if (process.send !== undefined) process.once('disconnect', () => process.exit(1))
 }

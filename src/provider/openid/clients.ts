@@ -21,7 +21,7 @@ export type Client = Readonly<{
 
 /** The pages of the auth layer themselves. */
 export const ACCOUNT_CLIENT = 'account'
-export const WEB_CLIENT = 'web'
+const WEB_CLIENT = 'web'
 export const CLI_CLIENT = 'cli'
 
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'

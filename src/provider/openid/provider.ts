@@ -4,7 +4,7 @@ import type { Sessions } from '../../auth/sessions/sessions.ts'
 import { sessionOfGrant } from '../../auth/sessions/store.ts'
 import type { Queryable } from '../../db/query.ts'
 import type { TokenJwk } from '../../keys.ts'
-import { networkOf } from '../../network.ts'
+import { placeOf } from '../../network.ts'
 import { bug, problems } from '../../problems.ts'
 import { SECOND } from '../../time.ts'
 import type { Clock } from '../../time.ts'
@@ -20,7 +20,6 @@ const ID_TOKEN_SECONDS = 300
 const INTERACTION_SECONDS = 1_800
 /** How long a browser stays signed in at the auth layer itself after it was last asked. */
 const BROWSER_SECONDS = 12 * 3_600
-const DEVICE_MAX = 200
 
 /** Pages that the library asks for in the middle of its own work. `form` is its own markup. */
 export type ProviderPages = Readonly<{
@@ -236,6 +235,5 @@ async function endSessionOf(grantId: string, sessions: Sessions): Promise<void> 
 
 /** Where a browser asks from, as a list of sessions shows it. */
 export function whenceOf(ctx: Pick<KoaContextWithOIDC, 'ip' | 'get'>) {
-  const device = ctx.get('user-agent').slice(0, DEVICE_MAX)
-  return { network: networkOf(ctx.ip), device: device === '' ? null : device }
+  return placeOf(ctx.ip, ctx.get('user-agent'))
 }

@@ -52,7 +52,7 @@ ${{ text: form }}
 /** Where a page that says one thing leads. */
 export type Onward = Readonly<{ to: string; text: string }>
 
-export const toAccount: Onward = { to: '/account', text: 'Account and security' }
+const toAccount: Onward = { to: '/account', text: 'Account and security' }
 export const toSignIn: Onward = { to: '/account', text: 'Sign in' }
 
 /** A page that says one thing. */

@@ -5,7 +5,7 @@ import type { Whence } from '../../auth/guard/record.ts'
 import { AppError } from '../../errors.ts'
 import { parseId, printId } from '../../ids/ids.ts'
 import type { UserId } from '../../ids/ids.ts'
-import { networkOf } from '../../network.ts'
+import { placeOf } from '../../network.ts'
 import { problems } from '../../problems.ts'
 import { SECOND } from '../../time.ts'
 import type { Micros } from '../../time.ts'
@@ -25,11 +25,8 @@ export type Pending = Readonly<{
   at: Micros
 }>
 
-const DEVICE_MAX = 200
-
 export function whenceOf({ ip, headers }: FastifyRequest, clientId: string | null): Whence {
-  const device = headers['user-agent']?.slice(0, DEVICE_MAX) ?? null
-  return { network: networkOf(ip), device, clientId }
+  return { ...placeOf(ip, headers['user-agent']), clientId }
 }
 
 /** @throws AppError `route_unknown` when it is over, or belongs to another browser. */

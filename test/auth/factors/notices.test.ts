@@ -26,6 +26,8 @@ async function reachable(): Promise<World> {
   return here
 }
 
+const failing = async () => await Promise.reject(new Error('the server died'))
+
 const codeOf = ({ clock }: World, secret: string) =>
   new TOTP({ secret }).generate({ timestamp: Number(clock.now() / 1_000n) })
 
@@ -65,7 +67,6 @@ test('a change that fails at its very end has told nobody, and one that holds ha
   const here = await reachable()
   const { factors, user, parts } = here
   const { secret } = await factors.totp.begin(user.userId)
-  const failing = async () => await Promise.reject(new Error('the server died'))
   const dying = createFactors({ ...parts, record: failing })
   const code = codeOf(here, secret)
   await assert.rejects(dying.totp.confirm(user.userId, code, whence), /the server died/)

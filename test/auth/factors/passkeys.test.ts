@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { eraseAllExpired } from '../../../src/auth/guard/erase.ts'
 import { inTransaction } from '../../../src/db/tx.ts'
 import { AppError } from '../../../src/errors.ts'
-import { after as later, MINUTE, SECOND } from '../../../src/time.ts'
+import { after as later, HOUR, MINUTE, SECOND } from '../../../src/time.ts'
 import { setStatus } from '../../../src/users/freeze.ts'
 import { testSite } from '../../kit/auth.ts'
 import type { Authenticator } from './authenticator.ts'
@@ -189,4 +190,25 @@ test('no table holds a challenge', async () => {
     const hex = Buffer.from(shown, 'base64url').toString('hex')
     for (const form of [shown, hex]) assert(!text.includes(form))
   }
+})
+
+test('challenges that nobody answered are erased an hour after they ended, and no others', async () => {
+  const { factors, user, clock, pass } = await world(database)
+  const left = async () => {
+    await eraseAllExpired(database.pool, clock.now())
+    const { rows } = await database.pool.query<{ n: number }>(
+      'select count(*)::int as n from auth_ticket',
+    )
+    return rows[0]?.n
+  }
+  await database.pool.query('delete from auth_ticket')
+  await factors.passkeys.registrationOptions(user.userId)
+  pass(MINUTE)
+  await factors.passkeys.authenticationOptions(nobody)
+  pass(HOUR + 4n * MINUTE)
+  assert.equal(await left(), 2)
+  pass(SECOND)
+  assert.equal(await left(), 1)
+  pass(MINUTE)
+  assert.equal(await left(), 0)
 })

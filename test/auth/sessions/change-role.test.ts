@@ -21,6 +21,8 @@ before(async () => {
 })
 after(async () => await database.drop())
 
+const failing = async () => await Promise.reject(new Error('no record'))
+
 async function denied(token: string): Promise<boolean> {
   const { clock, keys } = world
   const list = createDenyList({ db: database.pool, clock })
@@ -69,9 +71,8 @@ test('each change is written down once; what changes nothing ends nothing', asyn
 
 test('a change that cannot be written down is not made', async () => {
   const { userId } = await world.someone()
-  const record = async () => await Promise.reject(new Error('no record'))
   const change = { userId, role: 'operator', by } as const
-  await assert.rejects(changeRole({ ...world.parts, record }, change), /no record/)
+  await assert.rejects(changeRole({ ...world.parts, record: failing }, change), /no record/)
   assert.deepEqual((await world.directory.standing(userId)).roles, [])
   await refusedAs('user_unknown', changeRole(world.parts, { ...change, userId: newId('user') }))
 })

@@ -53,7 +53,8 @@ export async function createFarthing(
   const port = await ownPort()
   const api = `http://127.0.0.1:${port}`
   const environment = {
-    AUTH_PORT: '0',
+    // One that stays: tokens name their issuer, and a restart must not make another one.
+    AUTH_PORT: String(await ownPort()),
     ...settings,
     ...own,
     PORT: String(port),

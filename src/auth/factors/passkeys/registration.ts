@@ -18,7 +18,7 @@ import { countPasskeys, insertPasskey, readPasskeys } from './store.ts'
 import type { Passkey, StoredPasskey } from './store.ts'
 
 /** More than anybody has devices. */
-export const PASSKEYS_MAX = 20
+const PASSKEYS_MAX = 20
 
 /** EdDSA, ES256, RS256: what authenticators have. @see RFC 9053 section 2, RFC 8812 section 2 */
 const ALGORITHMS = [-8, -7, -257]

@@ -6,6 +6,7 @@ import type { Factors } from '../../../auth/factors/factors.ts'
 import type { Recorder } from '../../../auth/guard/record.ts'
 import { PASSWORD_CLIENT } from '../../../auth/sessions/sessions.ts'
 import type { Sessions } from '../../../auth/sessions/sessions.ts'
+import { transaction } from '../../../auth/transaction.ts'
 import { inTransaction } from '../../../db/tx.ts'
 import { AppError } from '../../../errors.ts'
 import { idPattern, parseId } from '../../../ids/ids.ts'
@@ -30,8 +31,6 @@ export type AccountParts = Readonly<{
   /** What people know an app by; its id when it is known no more. */
   appName: (id: string) => string
 }>
-
-const transaction = { lockTimeoutMs: 2_000 }
 
 const SessionForm = Type.Object({ sessionId: Type.String({ pattern: idPattern('sess') }) })
 const Channel = Type.Object({ channel: Type.Union([Type.Literal('email'), Type.Literal('phone')]) })

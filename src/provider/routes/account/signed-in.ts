@@ -1,20 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Provider } from 'oidc-provider'
+import { isLately } from '../../../access/policy.ts'
 import type { Whence } from '../../../auth/guard/record.ts'
 import type { Sessions } from '../../../auth/sessions/sessions.ts'
 import { AppError } from '../../../errors.ts'
 import { parseId } from '../../../ids/ids.ts'
 import type { UserId } from '../../../ids/ids.ts'
-import { MINUTE } from '../../../time.ts'
 import type { Clock } from '../../../time.ts'
 import { ACCOUNT_CLIENT } from '../../openid/clients.ts'
 import { timeOf } from '../../openid/grants.ts'
 import { wasSignedOut } from '../../openid/sign-in-policy.ts'
 import { whenceOf } from '../passing.ts'
-
-/** Whoever changes how they sign in must have shown a factor within this time. */
-const FRESH_FOR = 10n * MINUTE
 
 /** Whose browser this is, by the provider's own cookie. */
 export type Visitor = Readonly<{
@@ -55,7 +52,7 @@ export function createVisits({ provider, clock, sessions }: VisitParts): Visits 
     const at = timeOf(session.loginTs)
     const shown = { userId, browserId: session.uid, at }
     if ((await wasSignedOut(sessions, shown)) || !(await sessions.mayGoOn(userId))) return null
-    const fresh = clock.now() - at < FRESH_FOR
+    const fresh = isLately(at, clock.now())
     const whence = whenceOf(request, ACCOUNT_CLIENT)
     return { userId, browserId: session.uid, fresh, whence }
   }
