@@ -38,8 +38,8 @@ export async function auth(): Promise<number> {
 }
 
 /**
- * Started by `farthing start`, it ends when that process does. At once: whoever starts it anew finds
- * our port free.
+ * Started by `farthing start`, it ends when that process does. At once: whoever starts it anew
+ * finds our port free.
  */
 function endWithParent(): void {
   if (process.send !== undefined) process.once('disconnect', () => process.exit(1))
