@@ -43,7 +43,9 @@ test('a refresh token is traded for another, and the end of the family stays', a
   const [session] = await sessionsOf(provider.house, ada.id)
   const inAnHour = Math.floor(Date.now() / 1_000) + 3_600
   await rewrite(provider.house, 'RefreshToken', 'exp', inAnHour)
+  assert.equal(session?.used, false)
   const second = await next(first)
+  assert.equal((await sessionsOf(provider.house, ada.id))[0]?.used, true)
   const third = await next(second)
   const all = [first, second, third].map(({ refresh_token }) => refresh_token)
   assert.equal(new Set(all).size, 3)

@@ -75,6 +75,8 @@ export type Sessions = Readonly<{
   claimsOf: (whose: Whose) => Promise<SessionClaims | null>
   /** Whether the user is neither closed nor kept out by the directory. */
   mayGoOn: (userId: UserId) => Promise<boolean>
+  /** Notes that a session was used just now, as its owner sees it in the list. */
+  touch: (whose: Whose) => Promise<void>
   list: (userId: UserId) => Promise<readonly OpenSession[]>
   /** Ends a session with its tokens; true when it was open. */
   end: (whose: Whose) => Promise<boolean>
@@ -272,6 +274,7 @@ export function createSessions(parts: SessionParts): Sessions {
     note,
     claimsOf,
     mayGoOn: async (userId) => (await standingOf(userId)).open,
+    touch: async (whose) => await store.touchSession(pool, { ...whose, now: clock.now() }),
     list: async (userId) => await store.readSessions(pool, userId, clock.now()),
     end,
     endAll: async (tx, userId, stays) => {

@@ -115,7 +115,10 @@ function claimsBeforeConsumption(
     await inItsWords(async () => await extraClaims(sessions, token))
   return {
     rotateRefreshToken: async (ctx) => {
-      asked.set(ctx, await ask(ctx.oidc.entities.RefreshToken ?? {}))
+      const grantId = ctx.oidc.entities.RefreshToken?.grantId
+      asked.set(ctx, await ask({ grantId }))
+      const whose = sessionOfGrant(grantId ?? '')
+      if (whose) await inItsWords(async () => await sessions.touch(whose))
       return true
     },
     extraTokenClaims: async (ctx, token) => {

@@ -7,12 +7,14 @@ export type SessionRow = Readonly<{
   device: string | null
   ended: boolean
   expires_at: bigint
+  used: boolean
 }>
 
 /** What the database knows of somebody's sessions, the oldest first. */
 export async function sessionsOf({ world }: House, user: string): Promise<readonly SessionRow[]> {
   const { rows } = await world.pool.query<SessionRow>(
-    `select session_id, client_id, device, revoked_at is not null as ended, expires_at
+    `select session_id, client_id, device, revoked_at is not null as ended, expires_at,
+       used_at is not null as used
      from session where user_id = $1 order by created_at, session_id`,
     [parseId('user', user)],
   )
