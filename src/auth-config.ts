@@ -38,12 +38,12 @@ export type AuthConfig = Readonly<{
 
 export function readAuth(read: Reader, publicUrl: string, problems: string[]): AuthConfig {
   const port = read.integer('AUTH_PORT', { from: 0, to: 65_535, unset: 8081 })
-  const url = read.url('AUTH_URL', ['http:', 'https:']) ?? `http://localhost:${port}`
+  const url = read.origin('AUTH_URL') ?? `http://localhost:${port}`
   const directory = read.choice('AUTH_DIRECTORY', ['builtin', 'ad'], 'builtin')
   return {
     port,
-    url: url.replace(/\/$/, ''),
-    backUrl: (read.url('AUTH_BACK_URL', ['http:', 'https:']) ?? url).replace(/\/$/, ''),
+    url,
+    backUrl: read.origin('AUTH_BACK_URL') ?? url,
     webUrl: (read.url('WEB_URL', ['http:', 'https:']) ?? publicUrl).replace(/\/$/, ''),
     clientsFile: fileIn(read.text('CLIENTS_FILE')),
     issuersFile: fileIn(read.text('ISSUERS_FILE')),

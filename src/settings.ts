@@ -17,6 +17,16 @@ export function createReader(environment: Environment, problems: string[]) {
     return null
   }
 
+  /** Its value may hold a password, and is never repeated. */
+  const url = (name: string, protocols: readonly string[]): string | null => {
+    const value = text(name)
+    if (value === null) return null
+    if (URL.canParse(value) && protocols.includes(new URL(value).protocol)) return value
+    const starts = protocols.map((protocol) => `${protocol}//`)
+    problems.push(`${name} must be an address that starts with ${starts.join(' or ')}`)
+    return null
+  }
+
   return {
     text,
     integer: (name: string, { from, to, unset }: Range): number => {
@@ -40,13 +50,12 @@ export function createReader(environment: Environment, problems: string[]) {
       }
       return chosen ?? unset
     },
-    /** Its value may hold a password, and is never repeated. */
-    url: (name: string, protocols: readonly string[]): string | null => {
-      const value = text(name)
-      if (value === null) return null
-      if (URL.canParse(value) && protocols.includes(new URL(value).protocol)) return value
-      const starts = protocols.map((protocol) => `${protocol}//`)
-      problems.push(`${name} must be an address that starts with ${starts.join(' or ')}`)
+    url,
+    /** Without a slash at its end. */
+    origin: (name: string): string | null => {
+      const value = url(name, ['http:', 'https:'])?.replace(/\/$/, '') ?? null
+      if (value === null || value === new URL(value).origin) return value
+      problems.push(`${name} must be an origin, as https://id.pay.example is: nothing behind it`)
       return null
     },
   }

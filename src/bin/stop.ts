@@ -27,27 +27,35 @@ export async function untilToldToStop(): Promise<void> {
   told.abort()
 }
 
-/** npm runs us below a shell of its own, so it may be our parent's parent that dies. */
+/**
+ * npm runs some commands below a shell of its own, and then it is our parent's parent that dies.
+ * Who runs npm itself, and leaves it running, may go.
+ */
 async function untilOrphaned(signal: AbortSignal): Promise<void> {
   const parent = process.ppid
-  const grandparent = await parentOf(parent)
+  const { name, ppid: grandparent } = await about(parent)
+  const belowShell = name.endsWith('sh')
   while (!signal.aborted && process.ppid === parent) {
-    if ((await parentOf(parent)) !== grandparent) return
+    if (belowShell && (await about(parent)).ppid !== grandparent) return
     await sleep(PARENT_LOOK_MS, undefined, { ref: false })
   }
 }
 
 /** Empty when that cannot be known: then only the parent itself is watched. */
-async function parentOf(pid: number): Promise<string> {
+async function about(pid: number): Promise<{ name: string; ppid: string }> {
   try {
     if (process.platform !== 'linux') {
-      const { stdout } = await promisify(execFile)('ps', ['-o', 'ppid=', '-p', String(pid)])
-      return stdout.trim()
+      const asked = ['-o', 'ppid=,comm=', '-p', String(pid)]
+      const { stdout } = await promisify(execFile)('ps', asked)
+      const [ppid = '', name = ''] = stdout.trim().split(/\s+/)
+      return { ppid, name }
     }
+    // "4711 (sh) S 4710 …"
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] ?? ''
+    const [open, close] = [stat.indexOf('('), stat.lastIndexOf(')')]
+    return { name: stat.slice(open + 1, close), ppid: stat.slice(close + 2).split(' ')[1] ?? '' }
   } catch {
-    return ''
+    return { ppid: '', name: '' }
   }
 }
 

@@ -105,7 +105,7 @@ async function heard<T>({ auth }: Config, answer: Promise<T>): Promise<T> {
     }
     const away = cause instanceof TypeError && cause.message === 'fetch failed'
     if (!away && !(cause instanceof client.ClientError)) throw cause
-    throw new StartRefused(`The auth layer at ${auth.url} does not answer.`, { cause })
+    throw new StartRefused(noAuthLayer(auth.url), { cause })
   }
 }
 
@@ -119,7 +119,7 @@ async function providerOf(config: Config): Promise<client.Configuration> {
       timeout: ANSWER_WITHIN_SECONDS,
     })
   } catch (cause) {
-    throw new StartRefused(`The auth layer at ${config.auth.url} does not answer.`, { cause })
+    throw new StartRefused(noAuthLayer(config.auth.url), { cause })
   }
 }
 
@@ -142,4 +142,8 @@ function sessionOf(config: Config, tokens: Tokens, before?: Kept): Kept {
 
 function nowMs(): number {
   return Number(systemClock.now() / MILLISECOND)
+}
+
+function noAuthLayer(url: string): string {
+  return `The auth layer at ${url} does not answer. AUTH_URL or AUTH_PORT says where it is.`
 }

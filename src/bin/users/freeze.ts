@@ -1,23 +1,21 @@
 import { readConfig } from '../../config.ts'
-import { StartRefused } from '../../errors.ts'
-import { parseId } from '../../ids/ids.ts'
 import { createFreezeNotes, createRecorder } from '../../auth/guard/record.ts'
 import { setFrozen } from '../../payments/freeze.ts'
 import { systemClock } from '../../time.ts'
 import { requireMigrated, sharedDatabase, sharedPool } from '../database.ts'
+import { whom } from './whom.ts'
 
 /** Whoever may run commands here is an operator. */
 const COMMAND = { name: 'a command', clientId: null, network: null, device: null } as const
 
 /** Stops a user from sending, or lets them again; beside a running server as well. */
 export async function freeze(user: string, frozen: boolean): Promise<number> {
-  const userId = parseId('user', user)
-  if (!userId) throw new StartRefused(`"${user}" is no user id: they look like user_0198f3c2….`)
   const config = readConfig(process.env)
   const database = await sharedDatabase(config)
   const pool = sharedPool(config, database.url)
   try {
     await requireMigrated(pool)
+    const userId = await whom(pool, user)
     const noteFrozen = createFreezeNotes(createRecorder(pool, systemClock))
     const { handle, status } = await setFrozen({ pool, noteFrozen }, userId, frozen, COMMAND)
     console.log(`${handle} is now ${status}.`)

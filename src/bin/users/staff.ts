@@ -2,10 +2,10 @@ import { createRecorder } from '../../auth/guard/record.ts'
 import { changeRole } from '../../auth/sessions/change-role.ts'
 import { readConfig } from '../../config.ts'
 import { AppError, StartRefused } from '../../errors.ts'
-import { parseId } from '../../ids/ids.ts'
 import { staffRoles } from '../../scopes.ts'
 import { systemClock } from '../../time.ts'
 import { requireMigrated, sharedDatabase, sharedPool } from '../database.ts'
+import { SIGN_IN_LATER, whom } from './whom.ts'
 
 /** Whoever may run commands here is an operator. */
 const COMMAND = { name: 'a command', clientId: null, network: null, device: null } as const
@@ -15,8 +15,6 @@ const COMMAND = { name: 'a command', clientId: null, network: null, device: null
  * hold within a second: tokens that say otherwise end.
  */
 export async function staff(user: string, word: string): Promise<number> {
-  const userId = parseId('user', user)
-  if (!userId) throw new StartRefused(`"${user}" is no user id: they look like user_0198f3c2….`)
   const role = staffRoles.find((known) => known === word) ?? null
   if (role === null && word !== 'customer') {
     throw new StartRefused(`"${word}" is no role: choose ${staffRoles.join(', ')} or customer.`)
@@ -29,10 +27,11 @@ export async function staff(user: string, word: string): Promise<number> {
   const pool = sharedPool(config, database.url)
   try {
     await requireMigrated(pool)
+    const userId = await whom(pool, user)
     const record = createRecorder(pool, systemClock)
     const parts = { pool, clock: systemClock, record }
     const { handle } = await changeRole(parts, { userId, role, by: COMMAND }).catch(unknownUser)
-    console.log(`${handle} is now ${role ?? 'a customer'}.`)
+    console.log(`${handle} is now ${role ?? 'a customer'}. ${SIGN_IN_LATER}`)
   } finally {
     await pool.end()
     await database.stop()

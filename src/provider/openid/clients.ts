@@ -28,10 +28,7 @@ const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
 const SECRET_MIN = 32
 
 const closed = { additionalProperties: false } as const
-const scopes = Type.Array(
-  Type.Union([...customerScopes, ...staffScopes].map((scope) => Type.Literal(scope))),
-  { minItems: 1 },
-)
+const scopes = Type.Array(Type.Enum([...customerScopes, ...staffScopes]), { minItems: 1 })
 const id = Type.String({ pattern: '^[a-z][a-z0-9-]{1,40}$' })
 const name = Type.String({ minLength: 1, maxLength: 60 })
 const uri = Type.String({ maxLength: 500, pattern: '^https?://[^\\s#*]+$' })
@@ -57,10 +54,8 @@ const Backend = Type.Object(
   },
   closed,
 )
-const ClientsFile = Type.Object(
-  { clients: Type.Array(Type.Union([App, Backend]), { maxItems: 100 }) },
-  closed,
-)
+const ClientsFile = Type.Object({ clients: Type.Array(Type.Unknown(), { maxItems: 100 }) }, closed)
+type Entry = Static<typeof App> | Static<typeof Backend>
 
 /**
  * The apps that come with the house, and those of the file.
@@ -139,7 +134,7 @@ function app({ id, name, scopes, redirectUris, postLogoutRedirectUris }: AppAsk)
   }
 }
 
-function toClient(entry: Static<typeof App> | Static<typeof Backend>): Client {
+function toClient(entry: Entry): Client {
   if (entry.kind === 'app') return { ...app(entry), firstParty: false }
   const { id, name, scopes, secret } = entry
   return {
@@ -159,15 +154,43 @@ function toClient(entry: Static<typeof App> | Static<typeof Backend>): Client {
   }
 }
 
-function readFile(path: string): Static<typeof ClientsFile>['clients'] {
+function readFile(path: string): readonly Entry[] {
   let value: unknown
   try {
     value = JSON.parse(readFileSync(path, 'utf8'))
   } catch {
     throw new StartRefused(`The clients in ${path} cannot be read, or are no JSON.`)
   }
-  if (Check(ClientsFile, value)) return value.clients
-  const [first] = Errors(ClientsFile, value)
-  const where = first?.instancePath || 'the whole'
-  throw new StartRefused(`The clients in ${path} are not right at ${where}: ${first?.message}.`)
+  if (!Check(ClientsFile, value)) {
+    throw notRight(path, Errors(ClientsFile, value).map(inWords))
+  }
+  const problems: string[] = []
+  const entries = value.clients.map((entry, index) => toEntry(entry, index + 1, problems))
+  if (problems.length > 0) throw notRight(path, problems)
+  return entries.filter((entry) => entry !== null)
+}
+
+function toEntry(entry: unknown, place: number, problems: string[]): Entry | null {
+  if (Check(App, entry) || Check(Backend, entry)) return entry
+  const kind = kindOf(entry)
+  if (kind === null) {
+    problems.push(`client ${place}: kind must be "app" or "service"`)
+    return null
+  }
+  const faults = kind === 'app' ? Errors(App, entry) : Errors(Backend, entry)
+  problems.push(...faults.map((fault) => `client ${place}: ${inWords(fault)}`))
+  return null
+}
+
+function kindOf(entry: unknown): Entry['kind'] | null {
+  if (Check(Type.Object({ kind: Type.Literal('app') }), entry)) return 'app'
+  return Check(Type.Object({ kind: Type.Literal('service') }), entry) ? 'service' : null
+}
+
+function inWords({ instancePath, message }: { instancePath: string; message: string }): string {
+  return `${instancePath.slice(1) || 'it'} ${message}`
+}
+
+function notRight(path: string, problems: readonly string[]): StartRefused {
+  return new StartRefused(`The clients in ${path} are not right: ${problems.join('; ')}.`)
 }

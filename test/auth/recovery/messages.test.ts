@@ -55,6 +55,7 @@ test('a device is named in our words, whatever it says of itself', () => {
       'Safari on an iPhone',
     'Mozilla/5.0 (Linux; Android 16; Pixel 9) Chrome/156.0 Mobile Safari/537.36':
       'Chrome on Android',
+    'Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/156.0.0.0 Safari/537.36': 'Chrome on Linux',
     'curl/8.0': 'an unknown device',
     'Your account is locked: https://evil.example': 'an unknown device',
   }
