@@ -208,7 +208,7 @@ test('what ends the tokens of a user is remembered for as long as any of them ma
   const { userId, handle } = (
     await house.caller(await theirs.sign(claims())).ask<User>('GET', '/v1/user')
   ).body
-  assert.match(await disconnect(`@${handle}`), /^Sessions ended: 0\./)
+  assert.match(await disconnect(handle), /^Sessions ended: 0\./)
   const { rows } = await house.world.pool.query<{ long: boolean }>(
     `select expires_at >= before + interval '1 day' as long from revocation where subject = $1`,
     [parseId('user', userId)],
@@ -219,6 +219,5 @@ test('what ends the tokens of a user is remembered for as long as any of them ma
 test('nobody can be disconnected who is not there', async () => {
   const nobody = 'user_0198f3c2000070008000000000000000'
   await assert.rejects(disconnect(nobody), /There is no such user/)
-  await assert.rejects(disconnect('no.body@example.com'), /Nobody is called "no.body@example.com"/)
-  await assert.rejects(disconnect('ada'), /"ada" is no user id/)
+  await assert.rejects(disconnect('ada'), /Nobody is called "ada"/)
 })
