@@ -14,6 +14,12 @@ export const MINUTE = 60n * SECOND
 export const HOUR = 60n * MINUTE
 export const DAY = 24n * HOUR
 
+/**
+ * How far another machine's clock may be ahead. A token from further on is refused, for it would
+ * outlive a revocation; and a revocation of all until now reaches so far.
+ */
+export const AHEAD_MAX = 5n * SECOND
+
 /** The machine's clock. It may step backwards: what needs an order takes it from the ledger. */
 export const systemClock: Clock = {
   now: () => (BigInt(Date.now()) * MILLISECOND) as Micros,

@@ -4,12 +4,6 @@ import type { Scope, StaffRole } from '../scopes.ts'
 import { SECOND } from '../time.ts'
 import type { Micros } from '../time.ts'
 
-/**
- * How far another machine of ours may be ahead. A token from the future would outlive a revocation
- * of all until now, and a factor that was shown in it would stay fresh.
- */
-export const AHEAD_MAX = 5n * SECOND
-
 /** From an issuer's names to ours. What is not in it counts for nothing. */
 export type Names<T extends string> = ReadonlyMap<string, T>
 

@@ -1,8 +1,7 @@
 import type { Scope } from '../scopes.ts'
-import { after, MINUTE } from '../time.ts'
+import { after, AHEAD_MAX, MINUTE } from '../time.ts'
 import type { Micros } from '../time.ts'
 import type { Actor } from './actor.ts'
-import { AHEAD_MAX } from './claims.ts'
 
 /**
  * Who asks, seen from what is asked for. `http` finds the role: `anyone` sent no token, `self` asks

@@ -3,7 +3,7 @@ import type { Queryable } from '../../db/query.ts'
 import { inTransaction } from '../../db/tx.ts'
 import { AppError } from '../../errors.ts'
 import type { UserId } from '../../ids/ids.ts'
-import { after, DAY, SECOND } from '../../time.ts'
+import { after, AHEAD_MAX, DAY } from '../../time.ts'
 import type { Clock, Micros } from '../../time.ts'
 import { findUser } from '../../users/find.ts'
 import type { Recorder } from '../guard/record.ts'
@@ -12,8 +12,6 @@ import { transaction } from '../transaction.ts'
 
 /** No token lives longer, whoever issued it: the API refuses those. */
 const TOKENS_LIVE = DAY
-/** Another issuer's clock may be ahead by so much, and with it the time in a token of just now. */
-const AHEAD_MAX = 5n * SECOND
 
 /**
  * Ends all that a user is signed in to, here and in apps of outside issuers: sessions, browsers,

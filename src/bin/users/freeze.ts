@@ -3,7 +3,7 @@ import { createFreezeNotes, createRecorder } from '../../auth/guard/record.ts'
 import { setFrozen } from '../../payments/freeze.ts'
 import { systemClock } from '../../time.ts'
 import { requireMigrated, sharedDatabase, sharedPool } from '../database.ts'
-import { whom } from './whom.ts'
+import { byId, whom } from './whom.ts'
 
 /** Whoever may run commands here is an operator. */
 const COMMAND = { name: 'a command', clientId: null, network: null, device: null } as const
@@ -15,7 +15,7 @@ export async function freeze(user: string, frozen: boolean): Promise<number> {
   const pool = sharedPool(config, database.url)
   try {
     await requireMigrated(pool)
-    const userId = await whom(pool, user)
+    const userId = frozen ? await whom(pool, user) : byId(user)
     const noteFrozen = createFreezeNotes(createRecorder(pool, systemClock))
     const { handle, status } = await setFrozen({ pool, noteFrozen }, userId, frozen, COMMAND)
     console.log(`${handle} is now ${status}.`)

@@ -5,7 +5,7 @@ import { AppError, StartRefused } from '../../errors.ts'
 import { staffRoles } from '../../scopes.ts'
 import { systemClock } from '../../time.ts'
 import { requireMigrated, sharedDatabase, sharedPool } from '../database.ts'
-import { SIGN_IN_LATER, whom } from './whom.ts'
+import { SIGN_IN_LATER, byId } from './whom.ts'
 
 /** Whoever may run commands here is an operator. */
 const COMMAND = { name: 'a command', clientId: null, network: null, device: null } as const
@@ -15,6 +15,7 @@ const COMMAND = { name: 'a command', clientId: null, network: null, device: null
  * hold within a second: tokens that say otherwise end.
  */
 export async function staff(user: string, word: string): Promise<number> {
+  const userId = byId(user)
   const role = staffRoles.find((known) => known === word) ?? null
   if (role === null && word !== 'customer') {
     throw new StartRefused(`"${word}" is no role: choose ${staffRoles.join(', ')} or customer.`)
@@ -27,7 +28,6 @@ export async function staff(user: string, word: string): Promise<number> {
   const pool = sharedPool(config, database.url)
   try {
     await requireMigrated(pool)
-    const userId = await whom(pool, user)
     const record = createRecorder(pool, systemClock)
     const parts = { pool, clock: systemClock, record }
     const { handle } = await changeRole(parts, { userId, role, by: COMMAND }).catch(unknownUser)

@@ -149,12 +149,14 @@ test('what they bring is denied like our own tokens, once their user is', async 
 const run = promisify(execFile)
 const program = fileURLToPath(new URL('../../../src/bin/farthing.ts', import.meta.url))
 
-/** `farthing disconnect`, as an operator runs it beside a server. */
-async function disconnect(userId: string): Promise<string> {
+/** A command that an operator runs beside a server. */
+async function command(...words: readonly string[]): Promise<string> {
   const env = { PATH: process.env['PATH'], DATABASE_URL: house.world.url }
-  const { stdout } = await run(process.execPath, [program, 'disconnect', userId], { env })
+  const { stdout } = await run(process.execPath, [program, ...words], { env })
   return stdout
 }
+
+const disconnect = async (user: string): Promise<string> => await command('disconnect', user)
 
 test('who is disconnected is out within a second, whoever issued their token, and may come back', async () => {
   const { auth, parts, pool, advance } = house.world
@@ -220,4 +222,13 @@ test('nobody can be disconnected who is not there', async () => {
   const nobody = 'user_0198f3c2000070008000000000000000'
   await assert.rejects(disconnect(nobody), /There is no such user/)
   await assert.rejects(disconnect('ada'), /Nobody is called "ada"/)
+})
+
+test('what is given is given by id: a name may be taken, and an address unproven', async () => {
+  const asked = await house.caller(await theirs.sign(claims())).ask<User>('GET', '/v1/user')
+  const { userId, handle } = asked.body
+  await assert.rejects(command('staff', handle, 'operator'), /is no user id/)
+  assert.match(await command('freeze', handle), /is now frozen/)
+  await assert.rejects(command('thaw', handle), /is no user id/)
+  assert.match(await command('thaw', userId), /is now active/)
 })
