@@ -158,6 +158,7 @@ function readLimits(read: Reader): Config['limits'] {
 function unfitForProduction(config: Config): string[] {
   const rules: readonly (readonly [unfit: boolean, problem: string])[] = [
     [config.keys === null, 'production needs keys of its own: set KEYS_FILE or FARTHING_KEYS'],
+    [config.databaseUrl === null, 'production keeps its books on a server: set DATABASE_URL'],
     [!config.rateLimits, 'RATE_LIMITS=off is for development only'],
     [config.limits === null, 'LIMITS=off is for development only'],
     [config.rail === 'sandbox', 'BANK_RAIL=sandbox is for development only'],

@@ -15,6 +15,7 @@ import { startRefused } from './kit/refused.ts'
 const production = {
   FARTHING_ENV: 'production',
   KEYS_FILE: '/etc/farthing/keys.json',
+  DATABASE_URL: 'postgres://farthing@db.example.com/farthing',
   SMTP_URL: 'smtps://mail.example.com',
   MAIL_FROM: 'Farthing <pay@example.com>',
   PUBLIC_URL: 'https://pay.example.com',
@@ -60,6 +61,7 @@ test('production starts when it has all it needs', () => {
 
 for (const [name, change, words] of [
   ['keys', { KEYS_FILE: '' }, /production needs keys of its own/],
+  ['a database server', { DATABASE_URL: '' }, /set DATABASE_URL/],
   ['a way to send mail', { SMTP_URL: undefined }, /set SMTP_URL/],
   ['a sender', { MAIL_FROM: undefined }, /MAIL_FROM/],
   ['TLS', { PUBLIC_URL: 'http://pay.example.com' }, /PUBLIC_URL must start with https/],
