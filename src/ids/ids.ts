@@ -1,7 +1,6 @@
-import { randomFillSync } from 'node:crypto'
-import { v7 } from 'uuid'
 import { MILLISECOND, systemClock } from '../time.ts'
 import type { Micros } from '../time.ts'
+import { createGenerator, kernelRandom } from './generate.ts'
 
 declare const kind: unique symbol
 
@@ -29,50 +28,14 @@ export type IdKind = keyof Ids
 /** No user has this id. */
 export const NOBODY = '00000000-0000-0000-0000-000000000000' as UserId
 
+const generate = createGenerator(systemClock, kernelRandom)
+
 /**
- * A new id: 48 bits of Unix milliseconds, then at least 42 random ones. Within one process each
- * id sorts after the one before, also when the clock steps back. No coordination between machines.
- * @see RFC 9562 section 5.7
+ * A new id: it sorts after all that this process made before, also when the clock steps back, and
+ * by time among those of other machines, as far as clocks agree. No coordination: docs/ids.md.
  */
 export function newId<K extends IdKind>(_kind: K): Ids[K] {
-  const random = randomSlice()
-  last = following(last, Number(systemClock.now() / MILLISECOND), random)
-  return v7({ random, ...last }) as Ids[K]
-}
-
-/** Unix milliseconds, and the 32 bits behind them. */
-type Place = Readonly<{ msecs: number; seq: number }>
-
-let last: Place = { msecs: 0, seq: 0 }
-
-/**
- * The place behind another one: a random one in a later millisecond, the very next one in the same,
- * or when the clock has stepped back. After 2^31 of those at least, the milliseconds go ahead of
- * the clock.
- */
-export function following(before: Place, nowMsecs: number, random: Uint8Array): Place {
-  if (nowMsecs > before.msecs) return { msecs: nowMsecs, seq: randomSequence(random) }
-  const seq = (before.seq + 1) | 0
-  return { msecs: seq === 0 ? before.msecs + 1 : before.msecs, seq }
-}
-
-const RANDOM_BYTES = 16
-/** Drawn for 512 ids at once: a call of the system for each would cost more than all the rest. */
-const drawn = new Uint8Array(512 * RANDOM_BYTES)
-let spent = drawn.length
-
-function randomSlice(): Uint8Array {
-  if (spent === drawn.length) {
-    randomFillSync(drawn)
-    spent = 0
-  }
-  spent += RANDOM_BYTES
-  return drawn.subarray(spent - RANDOM_BYTES, spent)
-}
-
-/** Starts in the lower half, so that it has room to grow. Bytes that `v7` does not use itself. */
-function randomSequence([a = 0, b = 0, c = 0, d = 0]: Uint8Array): number {
-  return ((a & 0x7f) << 24) | (b << 16) | (c << 8) | d
+  return generate() as Ids[K]
 }
 
 /** Sorts before all ids that are made from then on: a bound for who reads by time, and no id. */
