@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { StartRefused } from './errors.ts'
 import { type AuthConfig, readAuth, unfitAuth } from './auth-config.ts'
+import { type JobsConfig, readJobs } from './jobs-config.ts'
 import type { Money } from './money.ts'
 import { createReader, type Environment, type Reader } from './settings.ts'
 
@@ -25,8 +26,7 @@ export type Config = Readonly<{
   /** Batches of payments under way at once, each on a connection of its own. */
   ledgerConnections: number
   statementTimeoutMs: number
-  /** Jobs that one worker runs at once. */
-  jobConcurrency: number
+  jobs: JobsConfig
   /** Where keys come from: a file, the text itself, or in development null for generated ones. */
   keys: Readonly<{ file: string } | { json: string }> | null
   tokenTtlSeconds: number
@@ -89,7 +89,7 @@ export function readConfig(environment: Environment): Config {
       to: 60_000,
       unset: 5_000,
     }),
-    jobConcurrency: read.integer('JOB_CONCURRENCY', { from: 1, to: 64, unset: 4 }),
+    jobs: readJobs(read, problems),
     keys: readKeySource(read, problems),
     tokenTtlSeconds: read.integer('TOKEN_TTL_SECONDS', { from: 30, to: 3_600, unset: 300 }),
     auth: readAuth(read, publicUrl, problems),

@@ -40,6 +40,25 @@ export async function within(ms: number, work: Promise<unknown>): Promise<void> 
   }
 }
 
+/**
+ * Waits for work, and fails when that takes longer; then the signal says so to the work, of which
+ * nothing is heard any more. It must have limits of its own, for it cannot be ended from outside.
+ */
+export async function inTime<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const over = new AbortController()
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => {
+    const error = new Error(`It has not ended within ${ms} ms`)
+    over.abort(error)
+    late.reject(error)
+  }, ms)
+  try {
+    return await Promise.race([work(over.signal), late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 /** For libraries that take a Date: whole milliseconds, rounded down, before 1970 as well. */
 export function toDate(at: Micros): Date {
   return new Date(Number((at - modulo(at, MILLISECOND)) / MILLISECOND))

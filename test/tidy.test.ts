@@ -9,7 +9,7 @@ import { readSources, roomOf } from './tidy/source.ts'
 import type { Rule, Source } from './tidy/source.ts'
 
 const served = readSources('src/**/*.ts')
-const code = [...served, ...readSources('test/**/*.ts', 'bench/**/*.ts')]
+const code = [...served, ...readSources('test/**/*.ts', 'bench/**/*.ts', 'deploy/**/*.ts')]
 const everything = [...code, ...readSources('src/**/*.sql', 'docs/**/*.md', '*.md')]
 
 const rules: readonly (readonly [string, Rule, readonly Source[]])[] = [

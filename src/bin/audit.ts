@@ -1,7 +1,8 @@
 import { readConfig } from '../config.ts'
+import { requireMigrated } from '../db/migrated.ts'
 import { auditBooks, printFinding } from '../ops/audit.ts'
-import { openAuditPool } from './build.ts'
-import { requireMigrated, sharedDatabase } from './database.ts'
+import { sharedDatabase } from './database.ts'
+import { openAuditPool } from './work/parts.ts'
 
 /** Proves the books, also beside a running server. Exit code 1 when an invariant is broken. */
 export async function audit(): Promise<number> {

@@ -6,44 +6,24 @@ import { readIssuersFile } from '../access/issuers-file.ts'
 import { type Issuer, outsideIssuer, ownIssuer } from '../access/issuers.ts'
 import { remoteKeys } from '../access/remote-keys.ts'
 import { createVerifier } from '../access/tokens.ts'
-import { createFreezeNotes, createRecorder } from '../auth/guard/record.ts'
-import { PAIRS_PER_NUMBER } from '../banks/link.ts'
 import type { Config } from '../config.ts'
-import { connectLedger, openPool, type Pool } from '../db/pool.ts'
-import { createHandlers } from '../functions/handlers.ts'
+import { openPool, type Pool } from '../db/pool.ts'
 import { createServer } from '../http/server.ts'
-import type { Keys } from '../keys.ts'
-import { createLedger } from '../ledger/ledger.ts'
-import type { Deliver } from '../messages/deliver.ts'
-import { mailboxDelivery, readMailbox } from '../messages/mailbox.ts'
-import { noSms, smsGateway } from '../messages/sms.ts'
-import { smtpDelivery } from '../messages/smtp.ts'
-import { auditBooks, printFinding } from '../ops/audit.ts'
+import { readMailbox } from '../messages/mailbox.ts'
 import { createHealth } from '../ops/health.ts'
 import { createLog } from '../ops/log.ts'
 import { createOperatorServer } from '../ops/operators.ts'
 import { createTelemetry } from '../ops/telemetry.ts'
 import type { PaymentParts } from '../payments/parts.ts'
-import { createPassengers } from '../payments/ride/passengers.ts'
 import type { Payments } from '../payments/asks.ts'
 import { customerOf } from '../payments/customer.ts'
 import { createPayments } from '../payments/payments.ts'
-import { type JobRunner, runJobs } from '../queue/run.ts'
-import { createSandboxBank } from '../rails/bank/sandbox.ts'
-import { noRail } from '../rails/no-rail.ts'
-import type { Rail } from '../rails/rail.ts'
 import { type Clock, systemClock } from '../time.ts'
 import { readVerifyingKeys, type VerifyingKeys } from '../token-keys.ts'
 import { findUser } from '../users/find.ts'
 import { backSecretOf } from './auth/secrets.ts'
 import { sharedPool } from './database.ts'
-
-/** A batch waits this long for accounts that another server's batch has locked. */
-const LEDGER_LOCK_TIMEOUT_MS = 4_000
-const AUDIT_TIMEOUT_MS = 600_000
-
-/** What the configuration says, and what it is built on. */
-export type Site = Readonly<{ config: Config; keys: Keys; url: string }>
+import { buildPaymentParts, type Site } from './work/parts.ts'
 
 /** The rooms and the hall: all of the house but its doors. */
 export type House = Readonly<{
@@ -62,86 +42,16 @@ export function buildHouse(site: Site): House {
   const { config, keys, url } = site
   const clock = systemClock
   const pool = sharedPool(config, url)
-  const ledger = createLedger({
-    connect: async () =>
-      await connectLedger({
-        url,
-        statementTimeoutMs: config.statementTimeoutMs,
-        lockTimeoutMs: LEDGER_LOCK_TIMEOUT_MS,
-        applicationName: 'farthing ledger',
-      }),
-    passengers: createPassengers(config.limits),
-    clock,
-    lanes: config.ledgerConnections,
-  })
-  const { digestKey, sealKeys } = keys
-  const bankRules =
-    config.rail === 'sandbox'
-      ? ({ routingRanges: 'any', pairsPerNumber: null } as const)
-      : ({ routingRanges: 'banks', pairsPerNumber: PAIRS_PER_NUMBER } as const)
-  const parts: PaymentParts = {
-    pool,
-    ledger,
-    clock,
-    rail: buildRail(site, pool, clock),
-    banks: { sealKeys, digestKey, ...bankRules },
-    digestKey,
-    limits: config.limits,
-    verificationThreshold: config.verificationThreshold,
-    stepUpThreshold: config.stepUpThreshold,
-    noteFrozen: createFreezeNotes(createRecorder(pool, clock)),
-  }
+  const parts = buildPaymentParts(site, pool, clock)
   const denyList = openDenyList(url, clock)
   const close = async (): Promise<void> => {
     await denyList.stop()
-    await ledger.close()
+    await parts.ledger.close()
     await pool.end()
   }
   const authLayer = createRemoteAuth(config.auth.backUrl, backSecretOf(keys))
   const payments = createPayments(parts)
   return { site, clock, pool, parts, payments, authLayer, denyList, close }
-}
-
-function buildRail({ config, keys }: Site, pool: Pool, clock: Clock): Rail {
-  if (config.rail === 'none') return noRail
-  const { sandboxSettleMs: settleMs } = config
-  return createSandboxBank({ db: pool, clock, settleMs, key: keys.digestKey })
-}
-
-/** Runs the queue's jobs. */
-export function startJobs({ site, clock, pool, parts }: House): JobRunner {
-  const handlers = createHandlers({
-    payments: parts,
-    deliver: buildDelivery(site.config, pool, clock),
-    audit: async () => await auditOrFail(site.url),
-    authUrl: site.config.auth.url,
-  })
-  return runJobs({ databaseUrl: site.url, handlers, concurrency: site.config.jobConcurrency })
-}
-
-function buildDelivery({ smtpUrl, mailFrom, sms }: Config, pool: Pool, clock: Clock): Deliver {
-  if (smtpUrl === null) return mailboxDelivery(pool, clock)
-  return smtpDelivery(smtpUrl, mailFrom, sms ? smsGateway(sms.url, sms.token) : noSms)
-}
-
-/** On a connection of its own: it may read for minutes. */
-export function openAuditPool(url: string): Pool {
-  return openPool({
-    url,
-    max: 1,
-    statementTimeoutMs: AUDIT_TIMEOUT_MS,
-    applicationName: 'farthing audit',
-  })
-}
-
-async function auditOrFail(url: string): Promise<void> {
-  const pool = openAuditPool(url)
-  try {
-    const wrong = (await auditBooks(pool)).filter(({ offences }) => offences.length > 0)
-    if (wrong.length > 0) throw new Error(wrong.map(printFinding).join('\n'))
-  } finally {
-    await pool.end()
-  }
 }
 
 export type Doors = Readonly<{

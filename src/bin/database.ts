@@ -59,29 +59,3 @@ export async function prepareDatabase(pool: Pool, url: string): Promise<readonly
   await openAccounts(pool, Object.values(chart), systemClock.now())
   return names
 }
-
-/** @throws StartRefused when migrations are missing, or a breaking one came from later code. */
-export async function requireMigrated(pool: Pool): Promise<void> {
-  const { rows } = await pool.query<{ table: string | null }>(
-    `select to_regclass('migration')::text as "table"`,
-  )
-  const migrations = await readMigrations()
-  const found = rows[0]?.table
-    ? await pool.query<{ applied: number; breaking: string | null }>(
-        `select count(*)::int as applied,
-                min(name) filter (where number > $1 and kind = 'breaking') as breaking
-         from migration`,
-        [migrations.length],
-      )
-    : null
-  const { applied = 0, breaking = null } = found?.rows[0] ?? {}
-  if (applied < migrations.length) {
-    throw new StartRefused('The database is not up to date: run `farthing migrate` first.')
-  }
-  if (breaking !== null) {
-    throw new StartRefused(
-      `The database is newer than this code can work with: it has migration ${breaking}. ` +
-        'Start the version of the code that made it, or a later one.',
-    )
-  }
-}

@@ -1,8 +1,9 @@
 import { resealSecrets } from '../auth/factors/reseal.ts'
 import { resealAll } from '../banks/reseal.ts'
 import { readConfig } from '../config.ts'
+import { requireMigrated } from '../db/migrated.ts'
 import { loadKeys } from '../keys.ts'
-import { requireMigrated, sharedDatabase, sharedPool } from './database.ts'
+import { sharedDatabase, sharedPool } from './database.ts'
 
 /**
  * Seals bank account numbers and secrets of authenticator apps anew under the first key, so that

@@ -1,12 +1,14 @@
 import { readConfig } from '../config.ts'
 import { guardDatabase } from '../db/guard.ts'
+import { requireMigrated } from '../db/migrated.ts'
 import { loadKeys } from '../keys.ts'
 import { createLog } from '../ops/log.ts'
 import { createTelemetry } from '../ops/telemetry.ts'
-import { buildDoors, buildHouse, type House, startJobs } from './build.ts'
-import { requireMigrated, sharedDatabase } from './database.ts'
+import { buildDoors, buildHouse, type House } from './build.ts'
+import { sharedDatabase } from './database.ts'
 import { listen } from './listen.ts'
 import { stopInTime, untilToldToStop } from './stop.ts'
+import { startJobs } from './work/start-jobs.ts'
 
 /** The API alone, beside workers elsewhere, until it is told to stop. */
 export async function serve(): Promise<number> {
@@ -19,10 +21,12 @@ export async function serve(): Promise<number> {
 /** Jobs alone, in any number of processes, until it is told to stop. */
 export async function work(): Promise<number> {
   return await runInSharedHouse(async (house) => {
-    const { environment, jobConcurrency } = house.site.config
+    const { environment, jobs: settings } = house.site.config
     createTelemetry({ log: createLog(environment), poolCounts: house.pool.counts })
-    const jobs = startJobs(house)
-    return { greeting: `Farthing works: ${jobConcurrency} jobs at once.`, close: jobs.stop }
+    const jobs = await startJobs(house)
+    const where = settings.lambda ? `on AWS Lambda (${settings.lambda.functionName})` : 'here'
+    const greeting = `Farthing works: ${settings.concurrency} jobs at once, ${where}.`
+    return { greeting, close: jobs.stop }
   })
 }
 

@@ -2,11 +2,12 @@ import { readConfig } from '../config.ts'
 import type { Config } from '../config.ts'
 import { loadKeys } from '../keys.ts'
 import { startAuth, withAuthAt } from './auth/child.ts'
-import { buildDoors, buildHouse, startJobs } from './build.ts'
+import { buildDoors, buildHouse } from './build.ts'
 import { ownDatabase, prepareDatabase, sharedPool } from './database.ts'
 import { seedDemo } from './demo.ts'
 import { listen, type Listening } from './listen.ts'
 import { stopInTime, untilToldToStop } from './stop.ts'
+import { startJobs } from './work/start-jobs.ts'
 
 /** Everything on one machine, until it is told to stop. */
 export async function start(): Promise<number> {
@@ -24,7 +25,7 @@ export async function start(): Promise<number> {
     const house = buildHouse({ config, keys, url: database.url })
     closers.unshift(house.close)
     const doors = await listen(buildDoors(house), config)
-    const jobs = startJobs(house)
+    const jobs = await startJobs(house)
     closers.unshift(async () => await Promise.all([doors.close(), jobs.stop()]))
     console.log(greeting(doors, config))
     if (config.environment === 'development') {

@@ -8,7 +8,8 @@ export type Message = Readonly<{
 }>
 
 /**
- * Hands a message over to whoever carries it. When it throws, the queue tries again: a person may
- * get a message twice, and never a message nobody meant.
+ * Hands a message over to whoever carries it. When it throws, the queue tries again under the same
+ * `deliveryId`, 32 hexadecimal digits by which whoever carries it may know it again. Who does not
+ * sends it twice: a person may get a message twice, and never a message nobody meant.
  */
-export type Deliver = (message: Message) => Promise<void>
+export type Deliver = (message: Message, deliveryId: string) => Promise<void>

@@ -1,14 +1,15 @@
 import type { Queryable } from '../db/query.ts'
-import { newId } from '../ids/ids.ts'
+import type { MessageId } from '../ids/ids.ts'
 import type { Clock } from '../time.ts'
 import type { Deliver } from './deliver.ts'
 import { insertMessage, readMessages } from './store.ts'
 import type { KeptMessage } from './store.ts'
 
-/** For development: keeps every message where its page can show it, and sends none. */
+/** For development: keeps every message once where its page can show it, and sends none. */
 export function mailboxDelivery(db: Queryable, clock: Clock): Deliver {
-  return async (message) => {
-    await insertMessage(db, { ...message, messageId: newId('msg'), createdAt: clock.now() })
+  return async (message, deliveryId) => {
+    const messageId = deliveryId as MessageId // PostgreSQL takes a UUID without its hyphens
+    await insertMessage(db, { ...message, messageId, createdAt: clock.now() })
   }
 }
 

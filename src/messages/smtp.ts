@@ -21,9 +21,13 @@ export function smtpDelivery(url: string, from: string, sendSms: SendSms): Deliv
     disableFileAccess: true,
     disableUrlAccess: true,
   })
-  return async ({ channel, recipient, subject, body }) => {
-    if (channel === 'phone') return await sendSms(recipient, body)
+  const domain = /@([^\s>]+)/.exec(from)?.[1] ?? 'localhost'
+  return async ({ channel, recipient, subject, body }, deliveryId) => {
+    if (channel === 'phone') return await sendSms(recipient, body, deliveryId)
     // An address object, not a text, so that a comma in it can never become a second recipient.
-    await transport.sendMail({ from, to: { name: '', address: recipient }, subject, text: body })
+    const to = { name: '', address: recipient }
+    // One that is sent a second time has the same name, by which many mailboxes know it again.
+    const messageId = `<${deliveryId}@${domain}>`
+    await transport.sendMail({ from, to, subject, text: body, messageId })
   }
 }

@@ -9,9 +9,10 @@ export type KeptMessage = Message & Readonly<{ messageId: MessageId; createdAt: 
 const insertStatement = {
   name: 'messages_insert',
   text: `insert into message (user_id, message_id, channel, recipient, subject, body, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7)`,
+         values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing`,
 }
 
+/** Once for an id. */
 export async function insertMessage(db: Queryable, message: KeptMessage): Promise<void> {
   const { userId, messageId, channel, recipient, subject, body, createdAt } = message
   const values = [userId, messageId, channel, recipient, subject, body, printTime(createdAt)]

@@ -41,8 +41,16 @@ export type Jobs = {
 
 export type JobName = keyof Jobs
 
-/** What each job does. It may be called again for the same payload, also after it succeeded. */
-export type Handlers = { readonly [N in JobName]: (payload: Jobs[N]) => Promise<void> }
+/** One attempt at a job: all that its handler is told. The id stays the same at each attempt. */
+export type JobEvent<N extends JobName = JobName> = {
+  readonly [M in N]: Readonly<{ jobId: string; attempt: number; name: M; payload: Jobs[M] }>
+}[N]
+
+/**
+ * Does what a job asks for. It may be called again for the same job, also after it succeeded. The
+ * signal says that nobody waits for it any more.
+ */
+export type RunJob = (event: JobEvent, signal: AbortSignal) => Promise<void>
 
 /**
  * How often a job is tried before it is parked. The queue waits e^n seconds after the nth failure,
@@ -62,6 +70,26 @@ export const attemptsOf: { readonly [N in JobName]: number } = {
   'erase-old-numbers': 3,
   'erase-auth': 3,
 }
+
+export const jobNames = Object.keys(attemptsOf) as readonly JobName[]
+
+/** What looks at many rows may take long; all else is over in seconds, or something hangs. */
+const longJobs: ReadonlySet<JobName> = new Set([
+  'sweep-waiting',
+  'audit',
+  'erase-old-numbers',
+  'erase-auth',
+])
+
+/** How long one attempt may take, in milliseconds. */
+export type JobTimeouts = Readonly<{ shortMs: number; longMs: number }>
+
+export function timeoutOf(name: JobName, { shortMs, longMs }: JobTimeouts): number {
+  return longJobs.has(name) ? longMs : shortMs
+}
+
+/** Members of payloads that no log and no list of jobs may show. */
+export const secretMembers = ['seed', 'subject', 'body', 'recipient'] as const
 
 export type When = Readonly<{
   /** Not before; at once when it is missing. */

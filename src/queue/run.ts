@@ -1,11 +1,17 @@
 import { channel } from 'node:diagnostics_channel'
 import { EventEmitter, once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { run, type Runner, type RunnerOptions, type WorkerEvents } from 'graphile-worker'
+import {
+  run as startRunner,
+  type Runner,
+  type RunnerOptions,
+  type WorkerEvents,
+} from 'graphile-worker'
 import type { Pool } from 'pg'
 import { within } from '../time.ts'
 import { openConnections } from './connections.ts'
-import type { Handlers, JobName, Jobs } from './jobs.ts'
+import { taskList } from './attempt.ts'
+import type { JobTimeouts, RunJob } from './jobs.ts'
 import { attemptsOf } from './jobs.ts'
 import { openLease } from './lease.ts'
 import { queueLogger } from './logger.ts'
@@ -33,7 +39,6 @@ const DRAIN_MS = 2_500
 const STOP_MS = DRAIN_MS + 1_000
 /** Beside one connection for each job: one to listen, one to spare. */
 const SPARE_CONNECTIONS = 2
-const ERROR_TEXT_MAX = 1_000
 
 /**
  * Every ten minutes, where late means never: the next one comes. Hourly, and daily at 03:17 and
@@ -47,8 +52,10 @@ const crontab = `
 
 export type RunJobsOptions = Readonly<{
   databaseUrl: string
-  handlers: Handlers
+  run: RunJob
   concurrency: number
+  /** An attempt that takes longer has failed, whatever comes of it later. */
+  timeouts: JobTimeouts
 }>
 
 export type JobRunner = Readonly<{
@@ -108,7 +115,7 @@ async function runUntilTrouble(
   let runner: Runner | null = null
   try {
     if (!either.aborted) {
-      runner = await run(runnerOptions(options, connections.pool, lease.hold, end))
+      runner = await startRunner(runnerOptions(options, connections.pool, lease.hold, end))
       runner.promise.then(() => end(new Error('the runner ended by itself')), end)
       onStarted()
     }
@@ -121,7 +128,7 @@ async function runUntilTrouble(
 }
 
 function runnerOptions(
-  { handlers, concurrency }: RunJobsOptions,
+  { run, timeouts, concurrency }: RunJobsOptions,
   pgPool: Pool,
   hold: (runner: string) => Promise<void>,
   onTrouble: (error: unknown) => void,
@@ -146,7 +153,7 @@ function runnerOptions(
     pollInterval: POLL_MS,
     logger: queueLogger,
     noHandleSignals: true,
-    taskList: taskList(handlers),
+    taskList: taskList(run, timeouts),
     // Without these two, the library does not wait for its note of how a job ended, and a database
     // that is away at that moment ends our process with an unhandled rejection.
     preset: {
@@ -162,30 +169,6 @@ function firstAskAfter(held: () => Promise<unknown>): GraphileConfig.Plugin {
     await held()
   }
   return { name: 'farthing-lease', version: '1.0.0', worker: { hooks: { startWorker } } }
-}
-
-function taskList(handlers: Handlers) {
-  const names = Object.keys(handlers) as JobName[]
-  return Object.fromEntries(names.map((name) => [name, taskFor(handlers, name)]))
-}
-
-/** Payloads were typed when they were added, and come back as they were stored. */
-function taskFor(handlers: Handlers, name: JobName) {
-  const handler = handlers[name] as (payload: Jobs[JobName]) => Promise<void>
-  return async (payload: unknown) => {
-    try {
-      await handler(payload as Jobs[JobName])
-    } catch (error) {
-      throw storable(error)
-    }
-  }
-}
-
-/** PostgreSQL keeps what went wrong, and takes neither NUL nor half a surrogate pair. */
-function storable(error: unknown): unknown {
-  const text = error instanceof Error ? error.message : String(error)
-  const kept = text.slice(0, ERROR_TEXT_MAX).replaceAll('\0', ' ').toWellFormed()
-  return kept === text ? error : new Error(kept, { cause: error })
 }
 
 type AttemptedJob = Readonly<{ id: string; task_identifier: string; attempts: number }>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { requireMigrated } from '../../src/bin/database.ts'
+import { requireMigrated } from '../../src/db/migrated.ts'
 import { emptyDatabase, type FreshDatabase, freshDatabase } from '../kit/database.ts'
 import { startRefused } from '../kit/refused.ts'
 

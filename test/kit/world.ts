@@ -3,7 +3,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { createFreezeNotes, createRecorder } from '../../src/auth/guard/record.ts'
 import { connectLedger } from '../../src/db/pool.ts'
 import type { Pool } from '../../src/db/pool.ts'
-import { createHandlers } from '../../src/functions/handlers.ts'
+import { handle } from '../../src/functions/handlers.ts'
 import type { BankAccountId, UserId } from '../../src/ids/ids.ts'
 import { chart } from '../../src/ledger/chart.ts'
 import { createLedger } from '../../src/ledger/ledger.ts'
@@ -17,6 +17,7 @@ import type { PaymentParts } from '../../src/payments/parts.ts'
 import { createPayments } from '../../src/payments/payments.ts'
 import type { Payments } from '../../src/payments/asks.ts'
 import type { TransactionView } from '../../src/payments/rules/views.ts'
+import type { RunJob } from '../../src/queue/jobs.ts'
 import { runJobs } from '../../src/queue/run.ts'
 import { createSandboxBank } from '../../src/rails/bank/sandbox.ts'
 import { after, systemClock } from '../../src/time.ts'
@@ -33,6 +34,8 @@ const whole = { start: null, end: null } as const
 export type WorldOptions = Readonly<{
   limits?: LimitRules | null
   settleMs?: number
+  /** In place of the functions in this process. */
+  run?: RunJob
 }>
 
 export type World = Readonly<{
@@ -105,8 +108,10 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const auth = openAuth({ pool, clock, digestKey })
   const deliver = mailboxDelivery(pool, clock)
   const audit = async () => await assertBooks(pool)
-  const handlers = createHandlers({ payments: parts, deliver, audit, authUrl: names.issuer })
-  const jobs = runJobs({ databaseUrl: url, handlers, concurrency: 4 })
+  const functions = { payments: parts, deliver, audit, authUrl: names.issuer }
+  const run: RunJob = async (event) => await handle(event, functions)
+  const timeouts = { shortMs: 60_000, longMs: 60_000 }
+  const jobs = runJobs({ databaseUrl: url, run: options.run ?? run, concurrency: 4, timeouts })
 
   const person = async () => {
     const digits = String(randomInt(1_000_000_000)).padStart(9, '0')

@@ -23,6 +23,8 @@ const mail = {
   body: 'Hello,\n.\nyour code is 012345.',
 } as const
 
+const deliveryId = (n: number): string => String(n).padStart(32, '0')
+
 let database: FreshDatabase
 
 before(async () => {
@@ -36,15 +38,17 @@ test('the mailbox shows what was sent, newest first, by recipient or all of it',
   let now = 1_790_000_000_000_000n
   const deliver = mailboxDelivery(database.pool, { now: () => now as Micros })
   const text = { ...mail, channel: 'phone', recipient: '+12025550100' } as const
-  await deliver(mail)
-  await deliver({ ...mail, body: 'second, in the same microsecond' })
+  await deliver(mail, deliveryId(1))
   now++
-  await deliver(text)
+  await deliver({ ...mail, body: 'second' }, deliveryId(2))
+  now++
+  await deliver(text, deliveryId(3))
+  await deliver(text, deliveryId(3)) // a job that ran twice
 
   const ann = await readMailbox(database.pool, mail.recipient, 10)
   assert.deepEqual(
     ann.map(({ body }) => body),
-    ['second, in the same microsecond', mail.body],
+    ['second', mail.body],
   )
   const [newest] = await readMailbox(database.pool, null, 10)
   const { messageId: _id, ...shown } = newest ?? assert.fail()
@@ -86,12 +90,13 @@ async function smtpServer(answer: string) {
 
 test('e-mail goes out over SMTP, to the one recipient, as plain text', async () => {
   await using server = await smtpServer('250 taken')
-  await smtpDelivery(server.url, 'Farthing <no-reply@example.com>', noSms)(mail)
+  await smtpDelivery(server.url, 'Farthing <no-reply@example.com>', noSms)(mail, deliveryId(1))
   assert(server.heard.includes('MAIL FROM:<no-reply@example.com>'))
   const recipients = server.heard.filter((line) => line.startsWith('RCPT TO:'))
   assert.deepEqual(recipients, ['RCPT TO:<ann@example.com>'])
   assert(server.heard.includes('Subject: Your Farthing code'))
   assert(server.heard.includes('your code is 012345.'))
+  assert(server.heard.includes(`Message-ID: <${deliveryId(1)}@example.com>`))
   assert(server.heard.some((line) => line.startsWith('Content-Type: text/plain')))
 })
 
@@ -102,28 +107,31 @@ test('a recipient is one address, whatever is written in it', async () => {
     'a@example.com, b@example.com',
     'a@example.com\r\nRCPT TO:<b@example.com>',
   ]) {
-    await deliver({ ...mail, recipient }).catch(() => null)
+    await deliver({ ...mail, recipient }, deliveryId(1)).catch(() => null)
   }
   assert(!server.heard.some((line) => line.startsWith('RCPT TO:<b@')))
 })
 
 test('a server that refuses or is away makes the job fail, to be tried again', async () => {
   await using server = await smtpServer('451 not now')
-  await assert.rejects(smtpDelivery(server.url, 'no-reply@example.com', noSms)(mail))
-  await assert.rejects(smtpDelivery('smtp://127.0.0.1:1', 'no-reply@example.com', noSms)(mail))
+  await assert.rejects(smtpDelivery(server.url, 'no-reply@example.com', noSms)(mail, deliveryId(1)))
+  await assert.rejects(
+    smtpDelivery('smtp://127.0.0.1:1', 'no-reply@example.com', noSms)(mail, deliveryId(1)),
+  )
 })
 
 test('a text message without a gateway fails and says why', async () => {
   const deliver = smtpDelivery('smtp://127.0.0.1:1', 'no-reply@example.com', noSms)
   const text = { ...mail, channel: 'phone', recipient: '+12025550100' } as const
-  await assert.rejects(deliver(text), /No SMS gateway is configured/)
+  await assert.rejects(deliver(text, deliveryId(1)), /No SMS gateway is configured/)
 })
 
 /** An HTTP gateway that gives this answer to all, and notes what it is told. */
 async function gateway(status: number) {
-  const heard: { authorization: string | undefined; body: unknown }[] = []
+  const heard: Record<string, unknown>[] = []
   const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    heard.push({ authorization: request.headers.authorization, body: await json(request) })
+    const { authorization, 'idempotency-key': key } = request.headers
+    heard.push({ authorization, key, body: await json(request) })
     response.writeHead(status).end('what it was told, perhaps')
   }
   const server = createHttpServer((request, response) => void take(request, response))
@@ -146,18 +154,18 @@ const sms = { ...mail, channel: 'phone', recipient: '+12025550100', body: '01234
 test('a text message goes to the gateway, with the token', async () => {
   await using there = await gateway(202)
   const send = smsGateway(there.url, 'a token')
-  await smtpDelivery('smtp://127.0.0.1:1', 'no-reply@example.com', send)(sms)
+  await smtpDelivery('smtp://127.0.0.1:1', 'no-reply@example.com', send)(sms, deliveryId(1))
   const body = { to: '+12025550100', text: '012345' }
-  assert.deepEqual(there.heard, [{ authorization: 'Bearer a token', body }])
+  assert.deepEqual(there.heard, [{ authorization: 'Bearer a token', key: deliveryId(1), body }])
 })
 
 test('a gateway that refuses is asked again later, and its words are not repeated', async () => {
   await using there = await gateway(500)
-  const sending = smsGateway(there.url, 'a token')(sms.recipient, sms.body)
+  const sending = smsGateway(there.url, 'a token')(sms.recipient, sms.body, deliveryId(1))
   await assert.rejects(sending, (error) => {
     assert(error instanceof Error)
     assert.equal(error.message, 'The SMS gateway answered 500')
     return true
   })
-  await assert.rejects(noSms(sms.recipient, sms.body), /set SMS_URL/)
+  await assert.rejects(noSms(sms.recipient, sms.body, deliveryId(1)), /set SMS_URL/)
 })

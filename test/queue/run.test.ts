@@ -174,3 +174,27 @@ test('a job that runs lives, and one that is parked does not', async () => {
   release.resolve()
   await until('the one is gone', async () => (await world.lockedJobs()) === 0)
 })
+
+test('an attempt that takes too long has failed, and the job runs again', async () => {
+  let attempts = 0
+  const runner = world.start(
+    async () => {
+      attempts += 1
+      if (attempts === 1) await sleep(30_000, undefined, { ref: false })
+    },
+    world.url,
+    1,
+    300,
+  )
+  await addJob(world.pool, 'settle-instruction', payload('1'), {})
+  const why = await until('it has failed', async () => {
+    const { rows } = await world.pool.query<{ last_error: string | null }>(
+      'select last_error from graphile_worker.jobs',
+    )
+    return rows[0]?.last_error
+  })
+  assert.equal(why, 'It has not ended within 300 ms')
+  await until('it ran again, in the only place', () => attempts === 2)
+  await until('it is gone', async () => (await world.waitingJobs()) === 0)
+  await runner.stop()
+})

@@ -1,11 +1,12 @@
 import { readConfig } from '../../config.ts'
 import { guardDatabase } from '../../db/guard.ts'
+import { requireMigrated } from '../../db/migrated.ts'
 import { loadKeys } from '../../keys.ts'
 import { createLog } from '../../ops/log.ts'
 import { createTelemetry } from '../../ops/telemetry.ts'
 import { systemClock } from '../../time.ts'
 import { buildAuthDoor } from './build.ts'
-import { requireMigrated, sharedDatabase, sharedPool } from '../database.ts'
+import { sharedDatabase, sharedPool } from '../database.ts'
 import { freePort, listenAuth } from '../listen.ts'
 import { stopInTime, untilToldToStop } from '../stop.ts'
 

@@ -26,7 +26,7 @@ import { createQuotas } from '../../quotas.ts'
 import type { Clock } from '../../time.ts'
 import { readTokenKeys } from '../../token-keys.ts'
 import { databaseHealth } from '../build.ts'
-import type { Site } from '../build.ts'
+import type { Site } from '../work/parts.ts'
 import { openDirectory } from './directory.ts'
 import { backSecretOf, secretFor } from './secrets.ts'
 

@@ -1,8 +1,9 @@
 import { createRecorder } from '../../auth/guard/record.ts'
 import { disconnect as endAll } from '../../auth/sessions/disconnect.ts'
 import { readConfig } from '../../config.ts'
+import { requireMigrated } from '../../db/migrated.ts'
 import { systemClock } from '../../time.ts'
-import { requireMigrated, sharedDatabase, sharedPool } from '../database.ts'
+import { sharedDatabase, sharedPool } from '../database.ts'
 import { SIGN_IN_LATER, whom } from './whom.ts'
 
 /** Ends all sessions and tokens of a user; beside running servers, which know within a second. */

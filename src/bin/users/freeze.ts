@@ -1,8 +1,9 @@
 import { readConfig } from '../../config.ts'
 import { createFreezeNotes, createRecorder } from '../../auth/guard/record.ts'
+import { requireMigrated } from '../../db/migrated.ts'
 import { setFrozen } from '../../payments/freeze.ts'
 import { systemClock } from '../../time.ts'
-import { requireMigrated, sharedDatabase, sharedPool } from '../database.ts'
+import { sharedDatabase, sharedPool } from '../database.ts'
 import { byId, whom } from './whom.ts'
 
 /** Whoever may run commands here is an operator. */

@@ -1,10 +1,11 @@
 import { createRecorder } from '../../auth/guard/record.ts'
 import { changeRole } from '../../auth/sessions/change-role.ts'
 import { readConfig } from '../../config.ts'
+import { requireMigrated } from '../../db/migrated.ts'
 import { AppError, StartRefused } from '../../errors.ts'
 import { staffRoles } from '../../scopes.ts'
 import { systemClock } from '../../time.ts'
-import { requireMigrated, sharedDatabase, sharedPool } from '../database.ts'
+import { sharedDatabase, sharedPool } from '../database.ts'
 import { SIGN_IN_LATER, byId } from './whom.ts'
 
 /** Whoever may run commands here is an operator. */

@@ -1,5 +1,5 @@
 import type { Pool } from '../../../src/db/pool.ts'
-import type { Handlers, Jobs } from '../../../src/queue/jobs.ts'
+import type { Jobs, RunJob } from '../../../src/queue/jobs.ts'
 import { runJobs } from '../../../src/queue/run.ts'
 import type { JobRunner } from '../../../src/queue/run.ts'
 import { freshDatabase } from '../../kit/database.ts'
@@ -15,6 +15,7 @@ export type QueueWorld = Readonly<{
     settle: (payload: Settle) => Promise<void>,
     databaseUrl?: string,
     concurrency?: number,
+    shortMs?: number,
   ) => JobRunner
   waitingJobs: () => Promise<number>
   lockedJobs: () => Promise<number>
@@ -25,22 +26,7 @@ export type QueueWorld = Readonly<{
 
 export const payload = (transactionId: string): Settle => ({ payerId: 'p', transactionId })
 
-const nothing = async (): Promise<void> => undefined
-
-const idle: Handlers = {
-  'send-message': nothing,
-  'send-secret': nothing,
-  'send-contact-code': nothing,
-  'send-payment-code': nothing,
-  'sweep-waiting': nothing,
-  'submit-instruction': nothing,
-  'settle-instruction': nothing,
-  'expire-verification': nothing,
-  'send-micro-entries': nothing,
-  audit: nothing,
-  'erase-old-numbers': nothing,
-  'erase-auth': nothing,
-}
+const TIMEOUT_MS = 60_000
 
 export async function startQueueWorld(): Promise<QueueWorld> {
   const db = await freshDatabase()
@@ -50,9 +36,12 @@ export async function startQueueWorld(): Promise<QueueWorld> {
   return {
     url: db.url,
     pool: db.pool,
-    start: (settle, databaseUrl = db.url, concurrency = 2) => {
-      const handlers = { ...idle, 'settle-instruction': settle }
-      const runner = runJobs({ databaseUrl, handlers, concurrency })
+    start: (settle, databaseUrl = db.url, concurrency = 2, shortMs = TIMEOUT_MS) => {
+      const run: RunJob = async ({ name, payload }) => {
+        if (name === 'settle-instruction') await settle(payload)
+      }
+      const timeouts = { shortMs, longMs: TIMEOUT_MS }
+      const runner = runJobs({ databaseUrl, run, concurrency, timeouts })
       runners.push(runner)
       return runner
     },
