@@ -3,6 +3,8 @@ import { StartRefused } from './errors.ts'
 import { type AuthConfig, readAuth, unfitAuth } from './auth-config.ts'
 import { type JobsConfig, readJobs } from './jobs-config.ts'
 import type { Money } from './money.ts'
+import { proxiesIn } from './network.ts'
+import type { Trusts } from './network.ts'
 import { createReader, type Environment, type Reader } from './settings.ts'
 
 type Tiered = Readonly<{ unverified: Money; verified: Money }>
@@ -17,6 +19,8 @@ export type Config = Readonly<{
   opsPort: number
   /** How the outside reaches the API: the audience of access tokens. */
   publicUrl: string
+  /** Whose X-Forwarded-For counts. Null: whoever connects, if the outside is reached by https. */
+  trustedProxies: Trusts | null
   /** Absolute. */
   dataDir: string
   /** Null: the embedded PostgreSQL. */
@@ -80,6 +84,7 @@ export function readConfig(environment: Environment): Config {
     port,
     opsPort: read.integer('OPS_PORT', { from: 0, to: 65_535, unset: 9090 }),
     publicUrl,
+    trustedProxies: readProxies(read, problems),
     dataDir: resolve(read.text('DATA_DIR') ?? '.farthing'),
     databaseUrl: read.url('DATABASE_URL', ['postgres:', 'postgresql:']),
     poolMax: read.integer('POOL_MAX', { from: 2, to: 200, unset: 10 }),
@@ -112,6 +117,20 @@ export function readConfig(environment: Environment): Config {
     throw new StartRefused(`The configuration is not right: ${problems.join('; ')}.`)
   }
   return config
+}
+
+function readProxies(read: Reader, problems: string[]): Trusts | null {
+  const text = read.text('TRUSTED_PROXIES')
+  const trusts = text === null ? null : proxiesIn(text)
+  if (text !== null && trusts === null) {
+    problems.push('TRUSTED_PROXIES must list addresses or networks, as 10.0.0.7,10.0.1.0/24')
+  }
+  return trusts
+}
+
+/** Which connections are those of a proxy, where the outside reaches us by that address. */
+export function trustsOf({ trustedProxies }: Config, outside: string): Trusts {
+  return trustedProxies ?? (() => outside.startsWith('https:'))
 }
 
 function readKeySource(read: Reader, problems: string[]): Config['keys'] {

@@ -1,4 +1,4 @@
-import { isIP, isIPv6 } from 'node:net'
+import { BlockList, isIP, isIPv6 } from 'node:net'
 
 /** What a caller counts as whose address nobody can read. */
 export const UNKNOWN_NETWORK = 'unknown'
@@ -29,6 +29,30 @@ export function networkOf(text: string): string {
   const zeros = address.includes('::') ? 8 - start.length - end.length : 0
   const groups = [...start, ...Array.from({ length: zeros }, () => '0'), ...end]
   return `${groups.slice(0, 4).join(':')}::/64`
+}
+
+/** Whether whoever connects from there is a proxy whose X-Forwarded-For counts. */
+export type Trusts = (address: string) => boolean
+
+/**
+ * Reads `10.0.0.1,10.0.1.0/24,fd00::/8`.
+ * @returns null when a part of it is no address and no network.
+ */
+export function proxiesIn(text: string): Trusts | null {
+  const proxies = new BlockList()
+  for (const part of text.split(',').map((one) => one.trim())) {
+    const [, address = '', bits] = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/i.exec(part) ?? []
+    const family = familyOf(address)
+    const most = family === 'ipv6' ? 128 : 32
+    const prefix = Number(bits ?? most)
+    if (isIP(address) === 0 || prefix > most) return null
+    proxies.addSubnet(address, prefix, family)
+  }
+  return (address) => isIP(address) !== 0 && proxies.check(address, familyOf(address))
+}
+
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return isIPv6(address) ? 'ipv6' : 'ipv4'
 }
 
 const DEVICE_MAX = 200

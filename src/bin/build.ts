@@ -6,6 +6,7 @@ import { readIssuersFile } from '../access/issuers-file.ts'
 import { type Issuer, outsideIssuer, ownIssuer } from '../access/issuers.ts'
 import { remoteKeys } from '../access/remote-keys.ts'
 import { createVerifier } from '../access/tokens.ts'
+import { trustsOf } from '../config.ts'
 import type { Config } from '../config.ts'
 import { openPool, type Pool } from '../db/pool.ts'
 import { createServer } from '../http/server.ts'
@@ -74,7 +75,7 @@ export function buildDoors(house: House): Doors {
     log,
     clock,
     rateLimits: config.rateLimits,
-    behindProxy: config.publicUrl.startsWith('https:'),
+    trusts: trustsOf(config, config.publicUrl),
     payments,
     authLayer,
     verifyToken: createVerifier({

@@ -1,4 +1,4 @@
-/** Every command, with the words that it takes. */
+/** Every command, with the words that it takes; null: it looks at them itself. */
 export const commands = {
   start: [],
   serve: [],
@@ -7,6 +7,8 @@ export const commands = {
   migrate: [],
   audit: [],
   reseal: [],
+  'edge-keys': ['folder'],
+  cluster: null,
   freeze: ['user'],
   thaw: ['user'],
   disconnect: ['user'],
@@ -15,11 +17,11 @@ export const commands = {
   'sign-out': [],
   whoami: [],
   help: [],
-} as const satisfies Record<string, readonly string[]>
+} as const satisfies Record<string, readonly string[] | null>
 
 export type Command = keyof typeof commands
 
-export const usage = `farthing <command> [<user> [<role>]]
+export const usage = `farthing <command> [<word>…]
 
   start      everything on this machine: database, auth layer, API, jobs, two demo users
   serve      the API alone
@@ -28,6 +30,8 @@ export const usage = `farthing <command> [<user> [<role>]]
   migrate    bring the database up to date
   audit      prove the books; exit code 1 names the rows that are wrong
   reseal     seal bank account numbers and secrets of authenticator apps under the first key
+  edge-keys  <folder>: what balancers check the signatures of tokens with
+  cluster    up, status, stop, start, down: the whole picture on this machine
   freeze     <user>: a user may receive, and send nothing, from now on
   thaw       <user>: a frozen user may send again
   disconnect <user>: end all sessions and tokens of a user

@@ -1,6 +1,8 @@
 import { audit } from './audit.ts'
+import { cluster } from './cluster/cluster.ts'
 import { commands, usage } from './commands.ts'
 import type { Command } from './commands.ts'
+import { edgeKeys } from './edge-keys.ts'
 import { disconnect } from './users/disconnect.ts'
 import { freeze } from './users/freeze.ts'
 import { migrate } from './migrate.ts'
@@ -20,6 +22,8 @@ const run: Readonly<Record<Exclude<Command, 'auth'>, Run>> = {
   migrate,
   audit,
   reseal,
+  'edge-keys': async (folder = '') => await edgeKeys(folder),
+  cluster,
   freeze: async (user = '') => await freeze(user, true),
   thaw: async (user = '') => await freeze(user, false),
   disconnect: async (user = '') => await disconnect(user),
@@ -39,7 +43,7 @@ const command = (Object.keys(commands) as Command[]).find((known) => {
 })
 if (command === undefined) leave(`There is no command ${name}.`)
 const wanted = commands[command]
-if (words.length !== wanted.length) {
+if (wanted !== null && words.length !== wanted.length) {
   const takes = wanted.length === 0 ? 'no words' : `a ${wanted.join(' and a ')}`
   leave(`\`farthing ${command}\` takes ${takes}.`)
 }

@@ -4,6 +4,7 @@ import { Client } from 'pg'
 import { StartRefused } from '../errors.ts'
 import { isLockTimeout, toAppError } from './errors.ts'
 import { guardDatabase } from './guard.ts'
+import { placeIn } from './hosts.ts'
 
 export type Migration = Readonly<{
   number: number
@@ -60,7 +61,7 @@ export async function readMigrations(folder: URL = directory): Promise<readonly 
  * @throws AppError `database_unavailable`
  */
 export async function migrate(options: MigrateOptions): Promise<readonly string[]> {
-  const client = new Client({ connectionString: options.url, application_name: MIGRATOR })
+  const client = new Client({ ...placeIn(options.url), application_name: MIGRATOR })
   client.on('error', () => undefined) // told by the query that meets it
   try {
     await client.connect()

@@ -5,6 +5,7 @@ import { AppError } from '../errors.ts'
 import { within } from '../time.ts'
 import { toAppError } from './errors.ts'
 import { requireDurable } from './guard.ts'
+import { placeIn } from './hosts.ts'
 import type { Queryable, Statement } from './query.ts'
 import { columnTypes } from './types.ts'
 
@@ -191,7 +192,7 @@ function clientConfig(options: {
   applicationName: string
 }): ClientConfig {
   return {
-    connectionString: options.url,
+    ...placeIn(options.url),
     application_name: options.applicationName,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: options.statementTimeoutMs + ANSWER_GRACE_MS,

@@ -3,6 +3,7 @@ import type { VerifyingKeys } from '../token-keys.ts'
 import type { AuthLayer } from '../access/auth-layer.ts'
 import type { VerifyToken } from '../access/tokens.ts'
 import type { UserId } from '../ids/ids.ts'
+import type { Trusts } from '../network.ts'
 import type { Payments } from '../payments/asks.ts'
 import type { Clock, Micros } from '../time.ts'
 import type { Channel, User } from '../users/user.ts'
@@ -29,8 +30,8 @@ export type HttpParts = Readonly<{
   clock: Clock
   /** Requests per caller are counted and bounded. Off for load tests only. */
   rateLimits: boolean
-  /** One ends TLS in front of this door, and has added who asks to X-Forwarded-For. */
-  behindProxy: boolean
+  /** Who stands in front of this door, and has added who asks to X-Forwarded-For. */
+  trusts: Trusts
   payments: Payments
   authLayer: AuthLayer
   verifyToken: VerifyToken

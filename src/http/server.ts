@@ -124,7 +124,7 @@ function optionsFor(parts: HttpParts, quotas: Quotas | null): FastifyHttpOptions
     logController: createLogController(),
     genReqId: requestIdOf,
     // What was in the header before the proxy's own address, whoever asks may have invented.
-    trustProxy: (_address, hop) => hop === 0 && parts.behindProxy,
+    trustProxy: (address, hop) => hop === 0 && parts.trusts(address),
     bodyLimit: BODY_MAX_BYTES,
     ajv: validation,
     routerOptions: { maxParamLength: PARAMETER_MAX, querystringParser: parseQuery },

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { addressIn, networkOf, UNKNOWN_NETWORK } from '../network.ts'
+import type { Trusts } from '../network.ts'
 import { problems } from '../problems.ts'
 import type { QuotaName, Quotas } from '../quotas.ts'
 import { message } from './pages/provider-pages.ts'
@@ -39,13 +40,13 @@ export function placeOf(target: string, issuer: string): Place | null {
 export function turnedAway(
   quotas: Quotas | null,
   exchange: Place & Readonly<{ request: IncomingMessage; response: ServerResponse }>,
-  behindProxy: boolean,
+  trusts: Trusts,
 ): boolean {
   const { request, response, first } = exchange
   if (!quotas || uncounted.has(first)) return false
   const { refusal, limit, policy } = quotas.take(
     quotaOf(request, exchange),
-    networkOf(addressOf(request, behindProxy)),
+    networkOf(addressOf(request, trusts)),
   )
   if (!refusal) return false
   response.setHeader('ratelimit', limit)
@@ -68,12 +69,12 @@ function quotaOf({ method }: IncomingMessage, { path, first }: Place): QuotaName
   return knocks.has(first) ? 'sign-ins' : 'writes'
 }
 
-/** Behind a proxy that ends TLS, the address that it has added itself: the last. */
-function addressOf({ headers, socket }: IncomingMessage, behindProxy: boolean): string {
+/** Behind a proxy, the address that it has added itself: the last. */
+function addressOf({ headers, socket }: IncomingMessage, trusts: Trusts): string {
   const last =
     String(headers['x-forwarded-for'] ?? '')
       .split(',')
       .at(-1) ?? ''
-  const forwarded = behindProxy ? addressIn(last.trim()) : null
+  const forwarded = trusts(socket.remoteAddress ?? '') ? addressIn(last.trim()) : null
   return forwarded ?? socket.remoteAddress ?? UNKNOWN_NETWORK
 }

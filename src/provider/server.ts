@@ -6,6 +6,7 @@ import type { Provider } from 'oidc-provider'
 import type { AuthLayer } from '../access/auth-layer.ts'
 import type { RecoveryParts } from '../auth/recovery/parts.ts'
 import { AppError } from '../errors.ts'
+import type { Trusts } from '../network.ts'
 import { bug, problems } from '../problems.ts'
 import type { Quotas } from '../quotas.ts'
 import { placeOf, turnedAway } from './door.ts'
@@ -53,6 +54,8 @@ export type AuthServerParts = InteractionParts &
   Readonly<{
     log: FastifyBaseLogger
     issuer: string
+    /** Who stands in front, and has added who asks to X-Forwarded-For. */
+    trusts: Trusts
     /** Where apps live that people come from and go back to. */
     appOrigins: readonly string[]
     /** Of those, our own apps: they alone may have the provider in a frame. */
@@ -72,7 +75,6 @@ export type AuthServerParts = InteractionParts &
  */
 export function createAuthServer(parts: AuthServerParts): FastifyInstance {
   const { appOrigins } = parts
-  const behindProxy = parts.issuer.startsWith('https:')
   const pages = pagePolicy(appOrigins, [])
   // An app of ours asks in a hidden frame whether its customer is still signed in.
   const framed = pagePolicy(appOrigins, ["'self'", ...parts.framedBy])
@@ -89,8 +91,8 @@ export function createAuthServer(parts: AuthServerParts): FastifyInstance {
     // Paths hold what opens a door, like a link that resets a password.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_MAX_BYTES,
-    // As the provider: behind a proxy that ends TLS, the address that it has added itself.
-    trustProxy: (_address, hop) => hop === 0 && behindProxy,
+    // As the provider: the address that a proxy in front has added itself.
+    trustProxy: (address, hop) => hop === 0 && parts.trusts(address),
     // The stock options would turn null into an empty text.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     requestTimeout: REQUEST_ARRIVES_MS,
@@ -103,7 +105,7 @@ export function createAuthServer(parts: AuthServerParts): FastifyInstance {
         const place = placeOf(request.url ?? '', parts.issuer)
         secure(response, place?.first === 'auth' ? framed : pages)
         if (!place) return cannotRead(response)
-        if (turnedAway(parts.quotas, { request, response, ...place }, behindProxy)) return
+        if (turnedAway(parts.quotas, { request, response, ...place }, parts.trusts)) return
         if (ours.has(place.first)) return handler(request, response)
         if (typedFor(request.method, place)) return to(response, '/device')
         return void openid(request, response)

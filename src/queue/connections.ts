@@ -1,4 +1,5 @@
 import { Pool, type ClientConfig, type PoolClient } from 'pg'
+import { placeIn } from '../db/hosts.ts'
 import { within } from '../time.ts'
 import { queueLogger } from './logger.ts'
 
@@ -9,7 +10,7 @@ const GOODBYE_MS = 500
 
 export function clientConfig(databaseUrl: string, name: string): ClientConfig {
   return {
-    connectionString: databaseUrl,
+    ...placeIn(databaseUrl),
     application_name: name,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     query_timeout: ANSWER_TIMEOUT_MS,

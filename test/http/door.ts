@@ -48,7 +48,7 @@ export async function openDoor(change: Partial<HttpParts> = {}): Promise<Door> {
     log: pino({ level: 'info' }, { write: (line: string) => void logged.push(line) }),
     clock,
     rateLimits: true,
-    behindProxy: false,
+    trusts: () => false,
     payments: away as HttpParts['payments'],
     authLayer: away as HttpParts['authLayer'],
     verifyToken: anyoneOf(issuing),

@@ -45,7 +45,7 @@ export async function openHouse(
     log: pino({ level: 'warn' }),
     clock,
     rateLimits: false,
-    behindProxy: false,
+    trusts: () => false,
     payments: world.payments,
     authLayer: layer,
     verifyToken: anyoneOf({ keys, ...names, clock }),

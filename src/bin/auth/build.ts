@@ -12,6 +12,7 @@ import { createPasswordReset } from '../../auth/recovery/password-reset.ts'
 import { createSessions } from '../../auth/sessions/sessions.ts'
 import { createSignIn } from '../../auth/sign-in.ts'
 import { createIssuer } from '../../auth/tokens.ts'
+import { trustsOf } from '../../config.ts'
 import type { Pool } from '../../db/pool.ts'
 import type { createHealth } from '../../ops/health.ts'
 import { createLog } from '../../ops/log.ts'
@@ -68,6 +69,7 @@ export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: stri
     appName: (id) => clients.find((client) => client.id === id)?.name ?? id,
     audience,
     issuer,
+    trusts: trustsOf(config, issuer),
     appOrigins: originsOf(clients, issuer),
     framedBy: originsOf(
       clients.filter(({ firstParty }) => firstParty),

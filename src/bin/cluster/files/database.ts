@@ -1,0 +1,109 @@
+import { joined, type Place, ports } from '../places.ts'
+import type { Deployment, File } from './deployment.ts'
+import { fill } from './template.ts'
+
+export function etcdFiles(place: Place, deployment: Deployment): readonly File[] {
+  const { places, tls, paths, secrets } = deployment
+  const { config, data } = paths(place)
+  const scheme = tls ? 'https' : 'http'
+  const peers = places.etcd.map(
+    ({ name, address }) => `${name}=${scheme}://${address}:${ports.etcdPeer}`,
+  )
+  const security = (part: string) => [
+    `${part}:`,
+    `  cert-file: ${tls?.cert}`,
+    `  key-file: ${tls?.key}`,
+    `  trusted-ca-file: ${tls?.ca}`,
+    '  client-cert-auth: true',
+  ]
+  const text = fill('etcd/etcd.yml', {
+    NAME: place.name,
+    ADDRESS: place.address,
+    DATA_DIR: data,
+    ETCD_SCHEME: scheme,
+    ETCD_PORT: ports.etcd,
+    ETCD_PEER_PORT: ports.etcdPeer,
+    ETCD_PEERS: peers.join(','),
+    ETCD_TOKEN: secrets.etcdToken,
+    ETCD_TLS: tls
+      ? [...security('client-transport-security'), ...security('peer-transport-security')]
+      : [],
+  })
+  return [{ path: config, text }]
+}
+
+export function patroniFiles(place: Place, deployment: Deployment): readonly File[] {
+  const { secrets, paths, postgresBin } = deployment
+  const { config, data, run } = paths(place)
+  const text = fill('patroni/patroni.yml', {
+    NAME: place.name,
+    ADDRESS: place.address,
+    DATA_DIR: data,
+    RUN_DIR: run,
+    POSTGRES_BIN_DIR: postgresBin,
+    PATRONI_PORT: ports.patroni,
+    POSTGRES_PORT: ports.postgres,
+    ETCD_HOSTS: joined(deployment.places.etcd, ports.etcd),
+    PATRONI_PASSWORD: secrets.patroni,
+    POSTGRES_PASSWORD: secrets.postgres,
+    REPLICATOR_PASSWORD: secrets.replicator,
+    REWINDER_PASSWORD: secrets.rewinder,
+    SHARED_BUFFERS: deployment.sharedBuffers,
+    MAX_WAL_SIZE: deployment.systemd ? '4GB' : '512MB',
+    // A watchdog resets a host whose Patroni hangs. One machine has one for all.
+    WATCHDOG: deployment.systemd ? 'automatic' : "'off'",
+    ARCHIVE_COMMAND: JSON.stringify(deployment.archive.command),
+    RESTORE_COMMAND: JSON.stringify(deployment.archive.restore),
+    ...access(deployment),
+    ...security(deployment),
+  })
+  return [{ path: config, text }]
+}
+
+/** Who may connect from where, as what. */
+function access({ places, tls }: Deployment) {
+  const host = tls ? 'hostssl' : 'host'
+  const nodes = ownAddresses(places.postgres)
+  return {
+    HBA_HOST: host,
+    HBA_NODES: nodes.flatMap((address) => [
+      `- ${host} replication replicator ${address} scram-sha-256`,
+      `- ${host} postgres rewinder ${address} scram-sha-256`,
+    ]),
+    HBA_BALANCERS: places.balancer.map(
+      ({ address }) => `- ${host} farthing farthing ${address}/32 scram-sha-256`,
+    ),
+  }
+}
+
+/** What connects without choosing an address does it from 127.0.0.1, on loopback. */
+function ownAddresses(places: readonly Place[]): readonly string[] {
+  const onLoopback = places.every(({ address }) => address.startsWith('127.'))
+  return onLoopback ? ['127.0.0.0/8'] : places.map(({ address }) => `${address}/32`)
+}
+
+function security({ tls }: Deployment) {
+  if (!tls) {
+    return {
+      PATRONI_TLS: [],
+      PATRONI_CTL_TLS: [],
+      ETCD_CLIENT_TLS: [],
+      POSTGRES_TLS: [],
+      POSTGRES_CLIENT_TLS: [],
+    }
+  }
+  const { ca, cert, key } = tls
+  return {
+    PATRONI_TLS: [`certfile: ${cert}`, `keyfile: ${key}`, `cafile: ${ca}`, 'verify_client: none'],
+    PATRONI_CTL_TLS: ['ctl:', `  certfile: ${cert}`, `  keyfile: ${key}`, `  cacert: ${ca}`],
+    ETCD_CLIENT_TLS: ['protocol: https', `cacert: ${ca}`, `cert: ${cert}`, `key: ${key}`],
+    POSTGRES_TLS: [
+      "ssl: 'on'",
+      `ssl_cert_file: ${cert}`,
+      `ssl_key_file: ${key}`,
+      `ssl_ca_file: ${ca}`,
+      'ssl_min_protocol_version: TLSv1.2',
+    ],
+    POSTGRES_CLIENT_TLS: ['sslmode: verify-ca', `sslrootcert: ${ca}`],
+  }
+}
