@@ -5,6 +5,7 @@ export const commands = {
   work: [],
   auth: [],
   migrate: [],
+  health: ['process'],
   audit: [],
   reseal: [],
   'edge-keys': ['folder'],
@@ -28,6 +29,7 @@ export const usage = `farthing <command> [<word>…]
   work       jobs alone
   auth       the auth layer alone: sign-in pages and OpenID provider
   migrate    bring the database up to date
+  health     <serve|auth>: whether that process, with the same settings, may be sent people
   audit      prove the books; exit code 1 names the rows that are wrong
   reseal     seal bank account numbers and secrets of authenticator apps under the first key
   edge-keys  <folder>: what balancers check the signatures of tokens with

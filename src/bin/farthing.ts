@@ -15,7 +15,7 @@ import { start } from './start.ts'
 
 type Run = (...words: readonly string[]) => Promise<number>
 
-const run: Readonly<Record<Exclude<Command, 'auth'>, Run>> = {
+const run: Readonly<Record<Exclude<Command, 'auth' | 'health'>, Run>> = {
   start,
   serve,
   work,
@@ -47,8 +47,8 @@ if (wanted !== null && words.length !== wanted.length) {
   const takes = wanted.length === 0 ? 'no words' : `a ${wanted.join(' and a ')}`
   leave(`\`farthing ${command}\` takes ${takes}.`)
 }
-// bin/farthing starts it from a file of its own.
-if (command === 'auth') leave('`auth` does not begin here.')
+// bin/farthing starts them from files of their own.
+if (command === 'auth' || command === 'health') leave(`\`${command}\` does not begin here.`)
 await endWith(async () => await run[command](...words))
 
 function leave(why: string): never {

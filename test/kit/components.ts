@@ -19,6 +19,13 @@ const components = {
     startsServers: true,
     onlyRoot: true,
   },
+  buildah: {
+    programs: ['/usr/bin/buildah'],
+    needs: ['/usr/sbin/debootstrap'],
+    packages: ['buildah', 'debootstrap'],
+    startsServers: false,
+    onlyRoot: true,
+  },
   chromium: {
     programs: ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'],
     needs: [],
