@@ -26,6 +26,8 @@ function findingsOf(text: string): readonly string[] {
 
 test('the linter of Dockerfiles finds nothing', () => {
   assert.deepEqual(findingsOf(dockerfile), [])
+  const parts = readFileSync(`${repository}deploy/compose/parts/Dockerfile`, 'utf8')
+  assert.deepEqual(findingsOf(parts), [])
 })
 
 const broken: Readonly<Record<string, readonly [was: string, is: string]>> = {
