@@ -30,6 +30,8 @@ export type Config = Readonly<{
   /** Batches of payments under way at once, each on a connection of its own. */
   ledgerConnections: number
   statementTimeoutMs: number
+  /** Server processes that share the port. Undefined: as many as the command finds right. */
+  servers?: number
   jobs: JobsConfig
   /** Where keys come from: a file, the text itself, or in development null for generated ones. */
   keys: Readonly<{ file: string } | { json: string }> | null
@@ -94,6 +96,7 @@ export function readConfig(environment: Environment): Config {
       to: 60_000,
       unset: 5_000,
     }),
+    ...readServers(read),
     jobs: readJobs(read, problems),
     keys: readKeySource(read, problems),
     tokenTtlSeconds: read.integer('TOKEN_TTL_SECONDS', { from: 30, to: 3_600, unset: 300 }),
@@ -148,6 +151,11 @@ function readSms(read: Reader, problems: string[]): Config['sms'] {
   const token = read.text('SMS_TOKEN')
   if ((url === null) !== (token === null)) problems.push('SMS_URL and SMS_TOKEN go together')
   return url !== null && token !== null ? { url, token } : null
+}
+
+function readServers(read: Reader): Pick<Config, 'servers'> {
+  if (read.text('SERVERS') === null) return {}
+  return { servers: read.integer('SERVERS', { from: 1, to: 64, unset: 1 }) }
 }
 
 /** The defaults are OWASP's first choice for argon2id. */

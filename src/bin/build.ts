@@ -12,13 +12,14 @@ import { openPool, type Pool } from '../db/pool.ts'
 import { createServer } from '../http/server.ts'
 import { readMailbox } from '../messages/mailbox.ts'
 import { createHealth } from '../ops/health.ts'
-import { createLog } from '../ops/log.ts'
-import { createOperatorServer } from '../ops/operators.ts'
+import type { createLog } from '../ops/log.ts'
 import { createTelemetry } from '../ops/telemetry.ts'
+import type { Telemetry } from '../ops/telemetry.ts'
 import type { PaymentParts } from '../payments/parts.ts'
 import type { Payments } from '../payments/asks.ts'
 import { customerOf } from '../payments/customer.ts'
 import { createPayments } from '../payments/payments.ts'
+import type { Quotas } from '../quotas.ts'
 import { type Clock, systemClock } from '../time.ts'
 import { readVerifyingKeys, type VerifyingKeys } from '../token-keys.ts'
 import { findUser } from '../users/find.ts'
@@ -57,16 +58,18 @@ export function buildHouse(site: Site): House {
 
 export type Doors = Readonly<{
   app: ReturnType<typeof createServer>
-  operators: ReturnType<typeof createOperatorServer>
   health: ReturnType<typeof createHealth>
+  telemetry: Telemetry
 }>
 
-/** The API and the operators' page. Neither listens yet. */
-export function buildDoors(house: House): Doors {
+/** The API, which does not listen yet, and what operators see of it. */
+export function buildDoors(
+  house: House,
+  { log, quotas }: Readonly<{ log: ReturnType<typeof createLog>; quotas: Quotas | null }>,
+): Doors {
   const { site, clock, pool, payments, authLayer, denyList } = house
   const { config, keys } = site
   const tokenKeys: VerifyingKeys = readVerifyingKeys(keys.tokenKeys)
-  const log = createLog(config.environment)
   const telemetry = createTelemetry({ log, poolCounts: pool.counts })
   const revocations = async () => await Promise.resolve(denyList.check())
   const health = databaseHealth(pool, { revocations })
@@ -74,7 +77,7 @@ export function buildDoors(house: House): Doors {
     version: readVersion(),
     log,
     clock,
-    rateLimits: config.rateLimits,
+    quotas,
     trusts: trustsOf(config, config.publicUrl),
     payments,
     authLayer,
@@ -94,9 +97,7 @@ export function buildDoors(house: House): Doors {
   })
   // What was revoked is known before the door opens.
   app.addHook('onReady', denyList.start)
-  const { metrics } = telemetry
-  const operators = createOperatorServer({ metrics, readiness: health.readiness })
-  return { app, operators, health }
+  return { app, health, telemetry }
 }
 
 /** Whether the database answers, as balancers and operators are told. */

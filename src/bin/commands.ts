@@ -1,6 +1,7 @@
 /** Every command, with the words that it takes; null: it looks at them itself. */
 export const commands = {
   start: [],
+  reload: [],
   serve: [],
   work: [],
   auth: [],
@@ -25,6 +26,7 @@ export type Command = keyof typeof commands
 export const usage = `farthing <command> [<word>…]
 
   start      everything on this machine: database, auth layer, API, jobs, two demo users
+  reload     replace the servers of a running start by new ones, while they serve
   serve      the API alone
   work       jobs alone
   auth       the auth layer alone: sign-in pages and OpenID provider

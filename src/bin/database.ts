@@ -1,6 +1,7 @@
 import { DirectoryInUse } from '../db/embedded/claim.ts'
 import { findEmbedded, startEmbedded } from '../db/embedded.ts'
 import type { Config } from '../config.ts'
+import { connectionsOf } from './processes/connections.ts'
 import { migrate, readMigrations } from '../db/migrate.ts'
 import { openPool, type Pool } from '../db/pool.ts'
 import { StartRefused } from '../errors.ts'
@@ -14,10 +15,15 @@ export type Database = Readonly<{ url: string; stop: () => Promise<void> }>
 
 const nothingToStop = async (): Promise<void> => undefined
 
-/** The configured database, or the embedded one, started for us alone. */
-export async function ownDatabase(config: Config): Promise<Database> {
+/**
+ * The configured database, or the embedded one, started for us alone.
+ *
+ * @param connections How many it shall allow, when it is the embedded one.
+ */
+export async function ownDatabase(config: Config, connections: number): Promise<Database> {
   if (config.databaseUrl !== null) return { url: config.databaseUrl, stop: nothingToStop }
-  return await startEmbedded({ dir: config.dataDir })
+  const settings = { max_connections: String(connections) }
+  return await startEmbedded({ dir: config.dataDir, settings })
 }
 
 /** For commands beside a running server: its embedded database, or our own when none runs. */
@@ -29,7 +35,8 @@ export async function sharedDatabase(config: Config): Promise<Database> {
     )
   }
   try {
-    return await ownDatabase(config)
+    const processes = { servers: config.servers ?? 1, workers: 1, auths: 1 }
+    return await ownDatabase(config, connectionsOf(config, processes))
   } catch (error) {
     if (!(error instanceof DirectoryInUse)) throw error
     const url = await findEmbedded(config.dataDir)

@@ -8,6 +8,7 @@ import { freeze } from './users/freeze.ts'
 import { migrate } from './migrate.ts'
 import { endWith } from './outcome.ts'
 import { signIn, signOut, whoAmI } from './person/sign-in.ts'
+import { reload } from './processes/reload/command.ts'
 import { reseal } from './reseal.ts'
 import { serve, work } from './serve-and-work.ts'
 import { staff } from './users/staff.ts'
@@ -17,6 +18,7 @@ type Run = (...words: readonly string[]) => Promise<number>
 
 const run: Readonly<Record<Exclude<Command, 'auth' | 'health'>, Run>> = {
   start,
+  reload,
   serve,
   work,
   migrate,

@@ -5,29 +5,41 @@ import type { Config } from '../config.ts'
 import { StartRefused } from '../errors.ts'
 import type { AuthDoor } from './auth/build.ts'
 import type { Doors } from './build.ts'
+import type { createOperatorServer } from '../ops/operators.ts'
 
-export type Listening = Readonly<{ api: string; operators: string; close: () => Promise<void> }>
+type OperatorServer = ReturnType<typeof createOperatorServer>
 
 /**
- * Opens the doors.
- * @throws StartRefused when a port is taken, or not ours to take.
+ * Opens the API's door. Gives what closes it.
+ * @throws StartRefused when the port is taken, or not ours to take.
  */
-export async function listen(
-  { app, operators, health }: Doors,
-  config: Config,
-): Promise<Listening> {
-  const { host } = config
-  await named('PORT', config.port, app.listen({ host, port: config.port }))
-  operators.listen({ host, port: config.opsPort })
-  await named('OPS_PORT', config.opsPort, once(operators, 'listening'))
+export async function listenApi(
+  { app, health }: Doors,
+  { host, port }: Config,
+): Promise<Readonly<{ api: string; close: () => Promise<void> }>> {
+  await named('PORT', port, app.listen({ host, port }))
   return {
     api: addressOf(app.server, host),
-    operators: addressOf(operators, host),
     close: async () => {
       health.stop()
-      operators.closeAllConnections()
-      operators.close()
       await app.close()
+    },
+  }
+}
+
+/** Opens the operators' door. @throws StartRefused as `listenApi` does. */
+export async function listenOperators(
+  server: OperatorServer,
+  { host, opsPort }: Config,
+): Promise<Readonly<{ operators: string; close: () => Promise<void> }>> {
+  server.listen({ host, port: opsPort })
+  await named('OPS_PORT', opsPort, once(server, 'listening'))
+  return {
+    operators: addressOf(server, host),
+    close: async () => {
+      server.close()
+      server.closeAllConnections()
+      await Promise.resolve()
     },
   }
 }
@@ -52,6 +64,11 @@ async function named<T>(setting: string, port: number, listening: Promise<T>): P
 
 function addressOf(server: Server, host: string): string {
   const { port } = server.address() as AddressInfo
+  return printAddress(host, port)
+}
+
+/** Where people find what listens there. */
+export function printAddress(host: string, port: number): string {
   const shown = ['127.0.0.1', '0.0.0.0', '::'].includes(host) ? 'localhost' : host
   return `http://${shown}:${port}`
 }
@@ -70,13 +87,34 @@ export async function listenAuth(
   }
 }
 
-/** A port that is free now: the provider must know its own address before it listens. */
-export async function freePort(host: string): Promise<number> {
-  const server = createServer()
-  server.listen(0, host)
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+/**
+ * Ports that are free now, each where that was asked for, and any free one for 0: whoever starts
+ * others must know where they will listen.
+ *
+ * @param asked By the name of the setting.
+ * @throws StartRefused as `listenApi` does.
+ */
+export async function freePorts<S extends string>(
+  host: string,
+  asked: Readonly<Record<S, number>>,
+): Promise<Record<S, number>> {
+  const open: Server[] = []
+  const found: Partial<Record<S, number>> = {}
+  try {
+    // All are held until the last one is found: none is found twice.
+    for (const [setting, port] of Object.entries(asked) as [S, number][]) {
+      const server = createServer()
+      server.listen({ port, host })
+      await named(setting, port, once(server, 'listening'))
+      open.push(server)
+      found[setting] = (server.address() as AddressInfo).port
+    }
+    return found as Record<S, number>
+  } finally {
+    const closed = open.map(async (server) => {
+      server.close()
+      await once(server, 'close')
+    })
+    await Promise.all(closed)
+  }
 }

@@ -61,3 +61,11 @@ function problemsOf(server: Server): string[] {
   if (server.standby) problems.push('it is a read-only standby: give the address of the primary')
   return problems
 }
+
+/** How many connections a server allows, for all who use it together. */
+export async function readConnectionLimit(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ allowed: number }>(
+    `select current_setting('max_connections')::int as allowed`,
+  )
+  return rows[0]?.allowed ?? 0
+}

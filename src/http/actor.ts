@@ -31,8 +31,11 @@ declare module 'fastify' {
 
 export type GateParts = Readonly<{
   verifyToken: VerifyToken
-  quotas: Quotas | null
+  quotas: CountRequests | null
 }>
+
+/** What doors need of the quotas. */
+export type CountRequests = Pick<Quotas, 'take'>
 
 /**
  * Makes what stands before a route: it finds out who asks, counts the request, and asks the policy.
@@ -47,7 +50,8 @@ export function gateFor(parts: GateParts, route: Pick<RouteOptions, 'method'>, a
     // What is open to all ignores tokens: an expired one must not keep its owner from signing in.
     const actor = open ? null : await identify(parts, request.headers.authorization)
     const known = actor instanceof AppError ? null : actor
-    const tooMany = count(parts.quotas, quota, known ? nameOf(known) : networkOf(request.ip), reply)
+    const caller = known ? nameOf(known) : networkOf(request.ip)
+    const tooMany = await count(parts.quotas, quota, caller, reply)
     if (tooMany) throw tooMany
     if (actor instanceof AppError) throw actor
     request.actor = actor
@@ -57,12 +61,12 @@ export function gateFor(parts: GateParts, route: Pick<RouteOptions, 'method'>, a
 }
 
 /** Counts a request that no route has taken. Returns the refusal if it is one too many. */
-export function countStray(
-  quotas: Quotas | null,
+export async function countStray(
+  quotas: CountRequests | null,
   request: FastifyRequest,
   reply: FastifyReply,
-): AppError | null {
-  return count(quotas, 'reads', networkOf(request.ip), reply)
+): Promise<AppError | null> {
+  return await count(quotas, 'reads', networkOf(request.ip), reply)
 }
 
 /** The user who asks, on a route that is not open to anyone. */
@@ -119,14 +123,14 @@ export function freshnessFor(
   return { fresh: !mustBeFresh(action) || isFresh(personOf(request), clock.now()) }
 }
 
-function count(
-  quotas: Quotas | null,
+async function count(
+  quotas: CountRequests | null,
   name: QuotaName | null,
   caller: string,
   reply: FastifyReply,
-): AppError | null {
+): Promise<AppError | null> {
   if (!quotas) return null
-  const share = quotas.take(name ?? 'reads', caller, name === null ? 0 : 1)
+  const share = await quotas.take(name ?? 'reads', caller, name === null ? 0 : 1)
   reply.header('ratelimit', share.limit).header('ratelimit-policy', share.policy)
   return share.refusal
 }

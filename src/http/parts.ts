@@ -6,6 +6,7 @@ import type { UserId } from '../ids/ids.ts'
 import type { Trusts } from '../network.ts'
 import type { Payments } from '../payments/asks.ts'
 import type { Clock, Micros } from '../time.ts'
+import type { CountRequests } from './actor.ts'
 import type { Channel, User } from '../users/user.ts'
 
 /** A message as the development mailbox shows it. */
@@ -28,8 +29,8 @@ export type HttpParts = Readonly<{
   version: string
   log: FastifyBaseLogger
   clock: Clock
-  /** Requests per caller are counted and bounded. Off for load tests only. */
-  rateLimits: boolean
+  /** Requests per caller are counted and bounded. Null for load tests only. */
+  quotas: CountRequests | null
   /** Who stands in front of this door, and has added who asks to X-Forwarded-For. */
   trusts: Trusts
   payments: Payments

@@ -1,18 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, Server } from 'node:http'
+import { Server as NetServer } from 'node:net'
 import type { Socket } from 'node:net'
 import fastify from 'fastify'
 import type { FastifyHttpOptions, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../errors.ts'
 import { countStray, gateFor } from './actor.ts'
-import type { Access } from './actor.ts'
+import type { Access, CountRequests } from './actor.ts'
 import { BODY_MAX_BYTES, registerBodies } from './body.ts'
 import { createLogController } from './log.ts'
 import { createMethods } from './methods.ts'
 import { registerDocument } from './openapi.ts'
 import type { HttpParts } from './parts.ts'
-import { createQuotas } from '../quotas.ts'
-import type { Quotas } from '../quotas.ts'
 import { answerBrokenHttp } from './refusals/broken-http.ts'
 import { refuse } from './refusals/refuse.ts'
 import { resources } from './resources.ts'
@@ -39,20 +38,37 @@ const STRAGGLERS_MS = 3_000
 /** An Idempotency-Key of 255 characters, each escaped. */
 const PARAMETER_MAX = 800
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /**
+     * Takes no more connections, and closes each open one with its next answer. Settles when all
+     * are closed: an idle one is its client's until the time is over for which it may stay idle,
+     * and a request may be on its way.
+     */
+    leave: () => Promise<void>
+  }
+}
+
 /**
  * The door. A request passes, in this order: `stamp` names it, the gate of its route (`actor.ts`)
  * finds out who asks and whether they may, `body.ts` reads the body, `schemas.ts` checks its shape,
  * the route calls one flow, `wire.ts` shapes the answer. Whatever is thrown leaves by `refuse`.
  */
 export function createServer(parts: HttpParts): FastifyInstance {
-  const quotas = parts.rateLimits ? createQuotas(parts.clock) : null
-  const app: FastifyInstance = fastify(optionsFor(parts, quotas))
+  const { quotas } = parts
+  const app: FastifyInstance = fastify(optionsFor(parts))
   app.server.maxConnections = CONNECTIONS_MAX
+  // Node's own types leave it out. Otherwise servers that are all full hand it round for ever.
+  Object.assign(app.server, { dropMaxConnection: true })
   app.decorateRequest('actor', null)
   app.decorateRequest('role', 'anyone')
   for (const resource of resources) app.addSchema(resource)
 
-  let closing = false
+  let [leaving, closing] = [false, false]
+  app.decorate('leave', async () => {
+    leaving = true
+    await emptied(app.server)
+  })
   const shutSilent = watchSilent(app.server)
   app.addHook('preClose', (done) => {
     closing = true
@@ -60,12 +76,11 @@ export function createServer(parts: HttpParts): FastifyInstance {
     setTimeout(() => app.server.closeAllConnections(), STRAGGLERS_MS).unref()
     done()
   })
-  app.addHook('onRequest', (request, reply, done) => {
+  app.addHook('onRequest', async (request, reply) => {
     stamp(request, reply)
+    if (leaving || closing) reply.header('connection', 'close')
     const refusal = closing ? new AppError('stopping') : faultOf(request)
-    if (!refusal) return done()
-    if (closing) reply.header('connection', 'close')
-    return done(countStray(quotas, request, reply) ?? refusal)
+    if (refusal) throw (await countStray(quotas, request, reply)) ?? refusal
   })
 
   const methods = createMethods()
@@ -79,8 +94,8 @@ export function createServer(parts: HttpParts): FastifyInstance {
   registerDocument(app, parts.version)
   registerRoutes(app, parts)
 
-  app.setNotFoundHandler((request, reply) => {
-    const refusal = countStray(quotas, request, reply)
+  app.setNotFoundHandler(async (request, reply) => {
+    const refusal = await countStray(quotas, request, reply)
     if (refusal) throw refusal
     const allowed = methods.allowed(request.url.split('?', 1)[0] ?? '')
     if (allowed.length === 0) throw new AppError('route_unknown')
@@ -89,6 +104,11 @@ export function createServer(parts: HttpParts): FastifyInstance {
   })
   app.setErrorHandler(refuse)
   return app
+}
+
+/** `http.Server` would close what is idle; the one below it only shuts the door. */
+async function emptied(server: Server): Promise<void> {
+  await new Promise((resolve) => NetServer.prototype.close.call(server, resolve))
 }
 
 /**
@@ -118,7 +138,8 @@ function registerRoutes(app: FastifyInstance, parts: HttpParts): void {
   if (parts.readMailbox) app.register(developmentRoutes(parts.readMailbox))
 }
 
-function optionsFor(parts: HttpParts, quotas: Quotas | null): FastifyHttpOptions<Server> {
+function optionsFor(parts: HttpParts): FastifyHttpOptions<Server> {
+  const { quotas } = parts
   return {
     loggerInstance: parts.log,
     logController: createLogController(),
@@ -138,11 +159,18 @@ function optionsFor(parts: HttpParts, quotas: Quotas | null): FastifyHttpOptions
     return503OnClosing: false,
     clientErrorHandler: answerBrokenHttp(quotas),
     // A path that cannot be decoded never meets the hooks.
-    frameworkErrors: (error, request, reply) => {
-      stamp(request, reply)
-      refuse(countStray(quotas, request, reply) ?? error, request, reply)
-    },
+    frameworkErrors: (error, request, reply) => void refuseUnread(quotas, error, request, reply),
   }
+}
+
+async function refuseUnread(
+  quotas: CountRequests | null,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  stamp(request, reply)
+  refuse((await countStray(quotas, request, reply)) ?? error, request, reply)
 }
 
 const saneId = /^[A-Za-z0-9._-]{1,128}$/

@@ -4,7 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export type Check = () => Promise<unknown>
 
 /** By name: `ok`, or a word that tells operators where to look. */
-export type Readiness = Readonly<{ ready: boolean; checks: Readonly<Record<string, string>> }>
+export type Readiness = Readonly<{
+  ready: boolean
+  checks: Readonly<Record<string, string>>
+  /** Where servers share a port: how many there should be, and how many take traffic. */
+  servers?: Readonly<{ wanted: number; ready: number }>
+}>
 
 export type Health = Readonly<{
   /** Whether this process may take traffic. Never fails, and answers within 2 s. */

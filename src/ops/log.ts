@@ -3,12 +3,13 @@ import type { Logger } from 'pino'
 
 /**
  * One JSON object per line on standard output. Production tells each request; development only what
- * goes wrong. Bodies are never logged, so what could leak is a header, and those are struck out.
+ * goes wrong. `name` says which process speaks. Bodies are never logged, so what could leak is a
+ * header, and those are struck out.
  */
-export function createLog(environment: 'development' | 'production'): Logger {
+export function createLog(environment: 'development' | 'production', name: string): Logger {
   return pino({
     level: environment === 'production' ? 'info' : 'warn',
-    base: { service: 'farthing', pid: process.pid },
+    base: { service: 'farthing', process: name, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     serializers: { err: describe, cause: describe },
     redact: {

@@ -1,15 +1,37 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Logger } from 'pino'
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import {
+  AggregatorRegistry,
+  collectDefaultMetrics,
+  Counter,
+  Gauge,
+  Histogram,
+  Registry,
+} from 'prom-client'
+import type { MetricObject } from 'prom-client'
 
 /** Connections of a pool, as they are at this moment. */
 export type PoolCounts = Readonly<{ total: number; idle: number; waiting: number }>
 
-export type TelemetryParts = Readonly<{ log: Logger; poolCounts: () => PoolCounts }>
+/** Processes of a start, by what they do and how they stand. */
+export type ProcessCounts = readonly Readonly<{ role: string; state: string; count: number }>[]
+
+export type TelemetryParts = Readonly<{
+  log: Logger
+  poolCounts?: () => PoolCounts
+  processCounts?: () => ProcessCounts
+}>
+
+/** What one process has counted, in the form in which it goes to another one. */
+export type Snapshot = readonly MetricObject[]
+
+/** For Prometheus. */
+export type MetricsText = Readonly<{ type: string; text: string }>
 
 export type Telemetry = Readonly<{
   /** In Prometheus' text format, with the content type that goes with it. */
-  metrics: () => Promise<Readonly<{ type: string; text: string }>>
+  metrics: () => Promise<MetricsText>
+  snapshot: () => Promise<Snapshot>
   stop: () => void
 }>
 
@@ -32,10 +54,11 @@ const latencySeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 const batchSizes = [1, 2, 5, 10, 20, 50, 100, 200, 500]
 
 /** Listens to the channels of the house: makes metrics of them, and log lines of trouble. */
-export function createTelemetry({ log, poolCounts }: TelemetryParts): Telemetry {
+export function createTelemetry({ log, poolCounts, processCounts }: TelemetryParts): Telemetry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  gaugePool(registry, poolCounts)
+  if (poolCounts) gaugePool(registry, poolCounts)
+  if (processCounts) gaugeProcesses(registry, processCounts)
   const listeners = [
     listen('farthing:http.answered', countAnswers(registry)),
     listen('farthing:ledger.batch', countBatches(registry)),
@@ -54,10 +77,17 @@ export function createTelemetry({ log, poolCounts }: TelemetryParts): Telemetry 
   ]
   return {
     metrics: async () => ({ type: registry.contentType, text: await registry.metrics() }),
+    snapshot: async () => await registry.getMetricsAsJSON(),
     stop: () => {
       for (const stop of listeners) stop()
     },
   }
+}
+
+/** Of several processes, what they make together. */
+export async function mergeSnapshots(snapshots: readonly Snapshot[]): Promise<MetricsText> {
+  const registry = AggregatorRegistry.aggregate(snapshots as never)
+  return { type: registry.contentType, text: await registry.metrics() }
 }
 
 /** The caller says what the channel carries; a channel itself has no type. */
@@ -135,6 +165,19 @@ function countDatabaseEvents(registry: Registry, log: Logger): (event: DatabaseE
     events.inc({ event })
     log.warn({ event, err: error }, 'database')
   }
+}
+
+function gaugeProcesses(registry: Registry, processCounts: () => ProcessCounts): void {
+  const processes = new Gauge({
+    name: 'farthing_processes',
+    help: 'Processes of this start, by what they do and how they stand',
+    labelNames: ['role', 'state'],
+    registers: [registry],
+    collect: () => {
+      processes.reset()
+      for (const { role, state, count } of processCounts()) processes.set({ role, state }, count)
+    },
+  })
 }
 
 function gaugePool(registry: Registry, poolCounts: () => PoolCounts): void {

@@ -37,14 +37,14 @@ export function placeOf(target: string, issuer: string): Place | null {
  * Counts a request of a network before anything is done for it. True when it was one too many, and
  * has been answered.
  */
-export function turnedAway(
+export async function turnedAway(
   quotas: Quotas | null,
   exchange: Place & Readonly<{ request: IncomingMessage; response: ServerResponse }>,
   trusts: Trusts,
-): boolean {
+): Promise<boolean> {
   const { request, response, first } = exchange
   if (!quotas || uncounted.has(first)) return false
-  const { refusal, limit, policy } = quotas.take(
+  const { refusal, limit, policy } = await quotas.take(
     quotaOf(request, exchange),
     networkOf(addressOf(request, trusts)),
   )

@@ -100,16 +100,17 @@ export function createAuthServer(parts: AuthServerParts): FastifyInstance {
     forceCloseConnections: true,
     serverFactory: (handler): Server => {
       const limits = { headersTimeout: HEADERS_ARRIVE_MS, requestTimeout: REQUEST_ARRIVES_MS }
-      return createServer(limits, (request, response) => {
+      const enter = async (request: IncomingMessage, response: ServerResponse) => {
         placeAt(request, parts.issuer)
         const place = placeOf(request.url ?? '', parts.issuer)
         secure(response, place?.first === 'auth' ? framed : pages)
         if (!place) return cannotRead(response)
-        if (turnedAway(parts.quotas, { request, response, ...place }, parts.trusts)) return
+        if (await turnedAway(parts.quotas, { request, response, ...place }, parts.trusts)) return
         if (ours.has(place.first)) return handler(request, response)
         if (typedFor(request.method, place)) return to(response, '/device')
-        return void openid(request, response)
-      })
+        return await openid(request, response)
+      }
+      return createServer(limits, (request, response) => void enter(request, response))
     },
   })
   const { origin } = new URL(parts.issuer)

@@ -52,7 +52,7 @@ async function signInStatus(): Promise<number> {
 test('when the auth layer dies, whoever is signed in pays on, and it comes back', async () => {
   const pid = (await authPid()) ?? assert.fail('it runs')
   process.kill(pid, 'SIGKILL')
-  await until('its end is told', () => /ended \(killed\), and is started/.test(service.output()))
+  await until('its end is told', () => /ended \(SIGKILL\), and is started/.test(service.output()))
   for (let i = 0; i < 20; i += 1) {
     const move = { kind: 'payment', caller: ann, payee: bob.name, cents: 1n } as const
     const heard = await tryMove(service.api, { ...move, key: `meanwhile-${i}` }, 0)

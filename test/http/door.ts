@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
+import { createQuotas } from '../../src/quotas.ts'
 import { readTokenKeys } from '../../src/token-keys.ts'
 import { createIssuer } from '../../src/auth/tokens.ts'
 import type { TokenClaims } from '../../src/auth/tokens.ts'
@@ -47,7 +48,7 @@ export async function openDoor(change: Partial<HttpParts> = {}): Promise<Door> {
     version: '0.0.0',
     log: pino({ level: 'info' }, { write: (line: string) => void logged.push(line) }),
     clock,
-    rateLimits: true,
+    quotas: createQuotas(clock, null),
     trusts: () => false,
     payments: away as HttpParts['payments'],
     authLayer: away as HttpParts['authLayer'],

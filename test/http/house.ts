@@ -44,7 +44,7 @@ export async function openHouse(
     version: '0.0.0',
     log: pino({ level: 'warn' }),
     clock,
-    rateLimits: false,
+    quotas: null,
     trusts: () => false,
     payments: world.payments,
     authLayer: layer,

@@ -5,7 +5,7 @@ import type { Door } from './door.ts'
 
 let door: Door
 before(async () => {
-  door = await openDoor({ rateLimits: false })
+  door = await openDoor({ quotas: null })
 })
 after(async () => await door.app.close())
 

@@ -7,7 +7,9 @@ import { createTelemetry } from '../../ops/telemetry.ts'
 import { systemClock } from '../../time.ts'
 import { buildAuthDoor } from './build.ts'
 import { sharedDatabase, sharedPool } from '../database.ts'
-import { freePort, listenAuth } from '../listen.ts'
+import { freePorts, listenAuth } from '../listen.ts'
+import { openLink } from '../processes/link.ts'
+import { tellReady } from '../processes/member.ts'
 import { stopInTime, untilToldToStop } from '../stop.ts'
 
 /** The auth layer alone, until it is told to stop, or whoever started it is gone. */
@@ -20,17 +22,18 @@ export async function auth(): Promise<number> {
   try {
     const pool = sharedPool(config, database.url)
     closers.unshift(async () => await pool.end())
-    // Nobody reads its metrics. What is published of trouble goes to the log.
-    createTelemetry({ log: createLog(config.environment), poolCounts: pool.counts })
+    const log = createLog(config.environment, 'auth layer')
+    const telemetry = createTelemetry({ log, poolCounts: pool.counts })
     await guardDatabase(pool)
     await requireMigrated(pool)
-    const port = config.auth.port === 0 ? await freePort(config.host) : config.auth.port
+    const { AUTH_PORT: port } = await freePorts(config.host, { AUTH_PORT: config.auth.port })
     const issuer = config.auth.port === 0 ? `http://localhost:${port}` : config.auth.url
     const site = { config, keys: await loadKeys(config), url: database.url }
     const door = buildAuthDoor(site, pool, systemClock, issuer)
     closers.unshift(await listenAuth(door, config.host, port))
-    if (process.send) process.send({ issuer })
-    else console.log(`Farthing signs people in at ${issuer}.`)
+    if (process.send) {
+      tellReady(openLink(process, { metrics: telemetry.snapshot }))
+    } else console.log(`Farthing signs people in at ${issuer}.`)
     await toldToStop
   } finally {
     await stopInTime(closers)

@@ -77,9 +77,9 @@ export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: stri
     ),
     backSecret: backSecretOf(keys),
     slips: createSlips(secretFor(keys, 'slips of the auth layer'), 'lost-factors', clock),
-    log: createLog(config.environment),
+    log: createLog(config.environment, 'auth layer'),
     readiness: health.readiness,
-    quotas: config.rateLimits ? createQuotas(clock) : null,
+    quotas: config.rateLimits ? createQuotas(clock, null) : null,
   })
   return { app, health, close }
 }

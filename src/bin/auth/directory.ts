@@ -33,7 +33,7 @@ function openDomain(
 ): OpenDirectory {
   const ca = domain.caFile === null ? null : readCa(domain.caFile)
   const directory = createActiveDirectory({ db: pool, config: domain, ca, clock })
-  const log = createLog(environment)
+  const log = createLog(environment, 'auth layer')
   const sweep = async (): Promise<void> => {
     try {
       const swept = await directory.sweepOrphans()

@@ -1,5 +1,6 @@
 import { usage } from '../commands.ts'
 import { endWith } from '../outcome.ts'
+import { endMember } from '../processes/member.ts'
 import { auth } from './auth.ts'
 
 // `farthing auth` begins in a file of its own: no other process loads what knows passwords, LDAP
@@ -9,4 +10,4 @@ if (words.length > 0) {
   console.error(`\`farthing auth\` takes no words.\n\n${usage}`)
   process.exit(2)
 }
-await endWith(auth)
+await (process.send ? endMember(auth) : endWith(auth))

@@ -42,7 +42,7 @@ before(async () => {
     customerOf: async () => await Promise.resolve(userId),
     clock,
   })
-  door = await openDoor({ rateLimits: false, verifyToken, clock })
+  door = await openDoor({ quotas: null, verifyToken, clock })
 })
 after(async () => {
   await door.app.close()

@@ -13,7 +13,7 @@ type Code = Readonly<{ code: string }>
 
 let door: Door
 before(async () => {
-  door = await openDoor({ rateLimits: false })
+  door = await openDoor({ quotas: null })
 })
 after(async () => await door.app.close())
 

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { BankAccountId, UserId } from '../ids/ids.ts'
-import { printId } from '../ids/ids.ts'
-import { readMailbox } from '../messages/mailbox.ts'
-import { money, printDollars } from '../money.ts'
-import type { Channel } from '../users/user.ts'
-import { AppError } from '../errors.ts'
-import type { House } from './build.ts'
+import type { BankAccountId, UserId } from '../../ids/ids.ts'
+import { printId } from '../../ids/ids.ts'
+import { readMailbox } from '../../messages/mailbox.ts'
+import { money, printDollars } from '../../money.ts'
+import type { Channel } from '../../users/user.ts'
+import { AppError } from '../../errors.ts'
+import type { House } from '../build.ts'
 
 type Person = Readonly<{
   handle: string
