@@ -8,8 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { findEmbedded } from '../../src/db/embedded.ts'
 import { openPool } from '../../src/db/pool.ts'
 import type { Pool } from '../../src/db/pool.ts'
-import { assertBooks, assertHeardIsTrue, countTransactions } from './kit/books.ts'
-import type { Heard } from './kit/books.ts'
+import { assertBooks, assertHeardIsTrue, countTransactions, untilSettled } from './kit/books.ts'
+import type { Heard } from './kit/lies.ts'
 import { createBreaker } from './kit/breaker.ts'
 import { findRequest, fund, readBalance, signUp, tryMove } from './kit/caller.ts'
 import type { Caller, Move } from './kit/caller.ts'
@@ -26,7 +26,7 @@ import type { Farthing } from './kit/farthing.ts'
  * the service and its PostgreSQL are SIGKILLed again and again. Then everything is healed, and what
  * was heard is held against the books.
  *
- * Rerun: CHAOS_SEED=<seed> npm run chaos. Longer: CHAOS_KILLS, or CHAOS_SECONDS.
+ * Rerun: CHAOS_SEED=<seed> npm run chaos:one-machine. Longer: CHAOS_KILLS, or CHAOS_SECONDS.
  */
 const CALLERS = 32
 const FIRST_CENTS = 50_000n
@@ -103,7 +103,9 @@ test('every answer that a caller heard is true for ever', limits, async (t) => {
 
   await service.ready()
   const books = await openBooks()
-  await untilSettled(books)
+  await untilSettled(books).catch((error: unknown) => {
+    assert.fail(`${String(error)}\n${service.output()}`)
+  })
   await assertHeardIsTrue(books, heard, before)
   await assertBooks(books)
   await assertServiceAgrees(books, callers, heard)
@@ -155,28 +157,6 @@ function chooseMove(caller: Caller, callers: readonly Caller[], random: Random):
   const payee = others[random.below(others.length)]!.name
   const nobody = 'user_0198f3c2e1b77c3a9d5e0f1a2b3c4d5e'
   return { caller, key, kind: 'payment', cents, payee: random.chance(0.03) ? nobody : payee }
-}
-
-/** Every transfer has come to its end. Jobs that failed meanwhile are due soon, not in an hour. */
-async function untilSettled(books: Pool): Promise<void> {
-  try {
-    await until('bank transfers have come to their end', async () => {
-      await books.query(
-        `update graphile_worker._private_jobs set run_at = now() + interval '1 second'
-         where attempts > 0 and run_at > now() + interval '2 seconds'`,
-      )
-      const { rows } = await books.query<{ n: number }>(
-        'select count(*)::int as n from transaction where status = 4',
-      )
-      return rows[0]?.n === 0
-    })
-  } catch (error) {
-    const { rows } = await books.query(
-      `select task_identifier, key, attempts, run_at, locked_at, locked_by, last_error, now()
-       from graphile_worker.jobs`,
-    )
-    assert.fail(`${String(error)}\n${JSON.stringify(rows, null, 1)}\n${service.output()}`)
-  }
 }
 
 /** The API says of every user and every key what the books say. */

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { appendFile, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -11,7 +10,8 @@ import { findEmbedded } from '../../src/db/embedded.ts'
 import { openPool } from '../../src/db/pool.ts'
 import type { Pool } from '../../src/db/pool.ts'
 import { assertBooks, assertHeardIsTrue, countTransactions } from './kit/books.ts'
-import type { Heard } from './kit/books.ts'
+import type { Heard } from './kit/lies.ts'
+import { fillDisk, mountSmallDisk, unmountDisk } from './kit/disk.ts'
 import { ask, fund, signUp, tryMove } from './kit/caller.ts'
 import type { Caller } from './kit/caller.ts'
 import { insist } from './kit/insist.ts'
@@ -27,14 +27,14 @@ import type { Farthing } from './kit/farthing.ts'
  * Method: the service's data lies on a small file system of its own, which is filled to the brim.
  */
 const SIZE_MB = 192
-const CHUNK = Buffer.alloc(64 * 1024)
 const CALLERS = 16
 
 let disk: string | null = null
 let service: Farthing
 before(async () => {
-  disk = await mountSmallDisk()
-  if (disk === null) return
+  const dir = await mkdtemp(join(tmpdir(), 'farthing-disk-'))
+  if (!mountSmallDisk(dir, SIZE_MB)) return await rm(dir, { recursive: true, force: true })
+  disk = dir
   service = await createFarthing({ DATA_DIR: dataDirOf(disk) })
   service.start()
   await service.ready()
@@ -42,7 +42,7 @@ before(async () => {
 after(async () => {
   if (disk === null) return
   await service.stop()
-  execFileSync('umount', ['--lazy', disk])
+  unmountDisk(disk)
   await rm(disk, { recursive: true, force: true })
 })
 
@@ -72,10 +72,10 @@ for (const { name, deepen } of depths) {
     })
     const load = startLoad(callers, createRandom(seedOf(t)))
     await load.until('payments go', ({ heard }) => heard.length > CALLERS)
-    await fill(ballast)
+    await fillDisk(ballast)
     // What is left in files that PostgreSQL has already is used up by the payments themselves.
     await load.until('money stops', async ({ reasons }) => {
-      await fill(ballast)
+      await fillDisk(ballast)
       return reasons.length > 3 * CALLERS
     })
     await deepen()
@@ -176,35 +176,4 @@ async function inBooks<T>(work: (books: Pool) => Promise<T>): Promise<T> {
 function dataDirOf(mounted: string | null): string {
   assert(mounted !== null)
   return join(mounted, 'data')
-}
-
-/** Null where that is not allowed. */
-async function mountSmallDisk(): Promise<string | null> {
-  const dir = await mkdtemp(join(tmpdir(), 'farthing-disk-'))
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${SIZE_MB}m`, 'tmpfs', dir], {
-      stdio: 'ignore',
-    })
-    return dir
-  } catch {
-    await rm(dir, { recursive: true, force: true })
-    return null
-  }
-}
-
-/** Writes until there is no room for another byte. */
-async function fill(path: string): Promise<void> {
-  for (const piece of [CHUNK, CHUNK.subarray(0, 4_096)]) {
-    for (let room = true; room;) room = await hasRoomFor(path, piece)
-  }
-}
-
-async function hasRoomFor(path: string, piece: Buffer): Promise<boolean> {
-  try {
-    await appendFile(path, piece)
-    return true
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return false
-    throw error
-  }
 }

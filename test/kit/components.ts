@@ -33,6 +33,39 @@ const components = {
     startsServers: false,
     onlyRoot: false,
   },
+  // What `farthing cluster up` runs.
+  cluster: {
+    programs: ['/usr/bin/patroni'],
+    needs: [
+      '/usr/sbin/haproxy',
+      '/usr/bin/redis-server',
+      '/usr/bin/redis-sentinel',
+      '/usr/bin/etcd',
+      '/usr/bin/etcdctl',
+      '/usr/bin/pgbackrest',
+      '/usr/lib/postgresql/15/bin/initdb',
+    ],
+    packages: [
+      'haproxy',
+      'redis-server',
+      'redis-sentinel',
+      'patroni',
+      'etcd-server',
+      'etcd-client',
+      'pgbackrest',
+      'postgresql-15',
+    ],
+    startsServers: true,
+    onlyRoot: true,
+  },
+  // What a cluster is broken with.
+  chaos: {
+    programs: ['/usr/sbin/iptables-legacy'],
+    needs: ['/usr/sbin/ip', '/usr/bin/ss', '/usr/bin/nsenter'],
+    packages: ['iptables', 'iproute2', 'util-linux', 'libfaketime'],
+    startsServers: false,
+    onlyRoot: true,
+  },
 } as const
 
 export type ComponentName = keyof typeof components

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomInt, randomUUID } from 'node:crypto'
 import { parseId } from '../../../src/ids/ids.ts'
 import type { UserId } from '../../../src/ids/ids.ts'
-import type { Heard, Status } from './books.ts'
+import type { Heard, Status } from './lies.ts'
 import { insist, isAgain } from './insist.ts'
 import { until } from '../../kit/until.ts'
 import type { Again } from './insist.ts'
@@ -22,6 +22,10 @@ export type Caller = Readonly<{
   bank: string
   token: string
 }>
+
+/** A caller who has a password, and so can sign in anew. */
+export type Member = Caller & Readonly<{ login: Login }>
+export type Login = Readonly<{ login: string; password: string }>
 
 export type Ask = Readonly<{
   method: 'GET' | 'POST' | 'PUT' | 'DELETE'
@@ -51,8 +55,20 @@ export async function ask<T = Record<string, unknown>>(
     ...(body && { body: JSON.stringify(body) }),
   })
   const text = await answer.text()
+  const isOurs = (answer.headers.get('content-type') ?? '').includes('json')
+  if (!isOurs && gateway.has(answer.status)) throw new GatewayError(answer.status)
   const parsed = text === '' ? null : (JSON.parse(text) as unknown)
   return { status: answer.status, headers: answer.headers, body: parsed as T }
+}
+
+/** What a balancer says by itself, when it finds no server or its server breaks off. */
+const gateway: ReadonlySet<number> = new Set([502, 503, 504])
+
+class GatewayError extends Error {
+  constructor(status: number) {
+    super(`the balancer answers ${status}`)
+    this.name = `gateway_${status}`
+  }
 }
 
 /** One attempt: the answer, or that nobody knows, or that it has to be asked again. */
@@ -66,18 +82,40 @@ export async function tryAsk<T = Record<string, unknown>>(
   } catch (error) {
     // The service or the way to it is down. An answer that is no JSON is another matter.
     if (error instanceof SyntaxError) throw error
-    return { again: error instanceof Error ? error.name : String(error) }
+    return { again: reasonOf(error) }
   }
   const { status, body } = answer
   const code = body?.code ?? ''
-  const again = status === 429 || status === 503 || code === 'request_in_progress'
+  // 502 and 504 are a balancer's: the server has gone, or said nothing.
+  const again = [429, 502, 503, 504].includes(status) || code === 'request_in_progress'
   if (again) return { again: code }
   assert(status < 500, `${asked.method} ${asked.path} was answered ${status} ${code}`)
   return answer
 }
 
+/** In one word why there was no answer: the system's code where there is one. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { cause } = error
+  if (typeof cause === 'object' && cause !== null && 'code' in cause) return String(cause.code)
+  return error.name
+}
+
+/** Signs in. Null: refused. */
+export async function trySignIn(
+  api: string,
+  login: Login,
+  patienceMs?: number,
+): Promise<string | null | Again> {
+  const asked = { method: 'POST', path: '/v1/session', body: login } as const
+  const limit = patienceMs === undefined ? {} : { patienceMs }
+  const answer = await tryAsk<{ accessToken: string }>(api, { ...asked, ...limit })
+  if (isAgain(answer)) return answer
+  return answer.status === 200 ? answer.body.accessToken : null
+}
+
 /** Signs up, signs in, and links a bank account. Every step may be interrupted and asked again. */
-export async function signUp(api: string): Promise<Caller> {
+export async function signUp(api: string): Promise<Member> {
   const digits = String(randomInt(10 ** 9)).padStart(9, '0')
   const [email, password] = [`c${digits}@example.com`, `a long pass phrase ${digits}`]
   const phoneNumber = `+1415${randomInt(2_000_000, 9_999_999)}`
@@ -89,13 +127,9 @@ export async function signUp(api: string): Promise<Caller> {
   const user = await keyed<{ userId: string }>({ method: 'POST', path: '/v1/user', body: sign })
   assert.equal(user.status, 201, JSON.stringify(user.body))
   const login = { login: email, password }
-  const session = await keyed<{ accessToken: string }>({
-    method: 'POST',
-    path: '/v1/session',
-    body: login,
-  })
-  assert.equal(session.status, 200, JSON.stringify(session.body))
-  const [name, token] = [user.body.userId, session.body.accessToken]
+  const token = await insist(async () => await trySignIn(api, login))
+  assert(token !== null, 'who has signed up can sign in')
+  const name = user.body.userId
   const bankAccountNumber = `95${digits}`
   const link = { bankName: 'Sandbox', bankAccountNumber, bankRoutingNumber: '222222226' }
   const accounts = `/v1/user/${name}/accounts`
@@ -117,7 +151,7 @@ export async function signUp(api: string): Promise<Caller> {
   })
   const userId = parseId('user', name)
   assert(userId)
-  return { userId, name, bank, token }
+  return { userId, name, bank, token, login }
 }
 
 export type Move = Readonly<{

@@ -1,0 +1,67 @@
+import { doingOf } from '../load/history.ts'
+import type { Doing, Line } from '../load/history.ts'
+
+/** A stretch of time, in milliseconds of the machine's steady clock. */
+export type Span = Readonly<{ from: number; to: number }>
+
+/** How one kind of request fared in a stretch of time. */
+export type Fared = Readonly<{
+  answered: number
+  /** The longest time in which nobody got an answer, and half of such times were shorter. */
+  longestGapMs: number
+  medianGapMs: number
+  /** The longest that one customer waited for one answer, whatever they tried. */
+  slowestMs: number
+  /** Requests whose first attempt brought no answer; and those for which the retry brought none. */
+  failedOnce: number
+  failedAfterRetry: number
+}>
+
+/**
+ * How requests fared that were under way at some time of the span. A gap counts with all of its
+ * length, also where it reaches out of the span, but no further than `to` when nothing came after.
+ */
+export function fared(lines: readonly Line[], doing: Doing, span: Span): Fared {
+  const own = lines.filter((line) => doingOf(line) === doing)
+  const under = own.filter(({ began, ended }) => began <= span.to && ended >= span.from)
+  const gaps = gapsIn(
+    own.map(({ ended }) => ended),
+    span,
+  )
+  return {
+    answered: under.length,
+    longestGapMs: Math.round(gaps.at(-1) ?? 0),
+    medianGapMs: Math.round(gaps[Math.floor(gaps.length / 2)] ?? 0),
+    slowestMs: Math.round(
+      under.reduce((most, { began, ended }) => Math.max(most, ended - began), 0),
+    ),
+    failedOnce: under.filter(({ attempts }) => attempts.length > 1).length,
+    failedAfterRetry: under.filter(({ attempts }) => attempts.length > 2).length,
+  }
+}
+
+/** Sorted by length. */
+function gapsIn(answers: readonly number[], { from, to }: Span): readonly number[] {
+  const sorted = answers.toSorted((a, b) => a - b)
+  const first = sorted.findLastIndex((at) => at < from)
+  const beyond = sorted.findIndex((at) => at > to)
+  const inside = sorted.slice(Math.max(first, 0), beyond < 0 ? undefined : beyond + 1)
+  if (beyond < 0) inside.push(to)
+  if (first < 0) inside.unshift(from)
+  const gaps = inside.slice(1).map((at, index) => at - (inside[index] ?? at))
+  return gaps.toSorted((a, b) => a - b)
+}
+
+/** Why attempts failed, and how often. */
+export function reasonsIn(
+  lines: readonly Line[],
+  { from, to }: Span,
+): Readonly<Record<string, number>> {
+  const reasons: Record<string, number> = {}
+  for (const { attempts } of lines) {
+    for (const { began, ended, end } of attempts.slice(0, -1)) {
+      if (began <= to && ended >= from) reasons[end] = (reasons[end] ?? 0) + 1
+    }
+  }
+  return reasons
+}

@@ -1,0 +1,88 @@
+import type { Pool } from '../../../../src/db/pool.ts'
+import type { UserId } from '../../../../src/ids/ids.ts'
+import { readLies } from '../../kit/books.ts'
+import type { Line } from '../load/history.ts'
+import { findBadReads } from './reads.ts'
+import type { Chains, Link } from './reads.ts'
+
+/** What can be wrong with a history. Each has a bar of zero. */
+export const wrongs = ['lost', 'doubled', 'stale', 'overtaken', 'untrue', 'odd', 'silence'] as const
+export type Wrong = (typeof wrongs)[number]
+
+export type Verdict = Readonly<{
+  /** Answers held against the books: about money, to reads, and to "what came of this key?" */
+  moves: number
+  accepted: number
+  reads: number
+  recalls: number
+  signIns: number
+  wrong: Readonly<Record<Wrong, readonly string[]>>
+}>
+
+/** Holds all that customers heard against the books, which must have come to rest. */
+export async function judge(
+  pool: Pool,
+  lines: readonly Line[],
+  before: ReadonlyMap<UserId, number>,
+): Promise<Verdict> {
+  const heard = lines.flatMap((line) => (line.what === 'move' ? [line.heard] : []))
+  const chains = await readChains(pool, [...before.keys()])
+  const found = [
+    ...(await readLies(pool, heard, before)),
+    ...findBadReads(lines, chains),
+    ...findBadRecalls(lines),
+    ...lines.flatMap(asWrong),
+  ]
+  const of = (what: Line['what']): number => lines.filter((line) => line.what === what).length
+  return {
+    moves: heard.length,
+    accepted: heard.filter(({ answer }) => answer?.status === 'accepted').length,
+    reads: of('read'),
+    recalls: of('recall'),
+    signIns: of('sign-in'),
+    wrong: byKind(found),
+  }
+}
+
+function byKind(found: readonly Found[]): Verdict['wrong'] {
+  const of = (kind: Wrong): readonly string[] =>
+    found.filter((one) => one.kind === kind).map(({ what }) => what)
+  return Object.fromEntries(wrongs.map((kind) => [kind, of(kind)])) as Record<
+    Wrong,
+    readonly string[]
+  >
+}
+
+type Found = Readonly<{ kind: Wrong; what: string }>
+
+function asWrong(line: Line): readonly Found[] {
+  if (line.what === 'odd') return [{ kind: 'odd', what: `${line.asked}: ${line.answer}` }]
+  if (line.what !== 'silence') return []
+  const reasons = line.attempts.slice(-3).map(({ end }) => end)
+  return [{ kind: 'silence', what: `${line.asked}: ${reasons.join(', ')}` }]
+}
+
+/** What the service says of a key is what was heard under it. */
+export function findBadRecalls(lines: readonly Line[]): readonly Found[] {
+  const heard = new Map(
+    lines.flatMap((line) => (line.what === 'move' ? [[line.heard.key, line.heard] as const] : [])),
+  )
+  return lines.flatMap((line): readonly Found[] => {
+    if (line.what !== 'recall') return []
+    const id = heard.get(line.key)?.answer?.id ?? null
+    if (line.id === id) return []
+    const what = `${line.key} led to ${line.id ?? 'nothing'}, and was heard to be ${id ?? 'nothing'}`
+    return [{ kind: line.id === null ? 'stale' : 'untrue', what }]
+  })
+}
+
+type ChainRow = Link & Readonly<{ account: UserId }>
+
+async function readChains(pool: Pool, users: readonly UserId[]): Promise<Chains> {
+  const { rows } = await pool.query<ChainRow>(
+    `select account_id as account, transaction_id as id, opens, balance, held
+     from entry where account_id = any($1::uuid[]) order by account_id, version`,
+    [`{${users.join()}}`],
+  )
+  return Map.groupBy(rows, ({ account }) => account)
+}

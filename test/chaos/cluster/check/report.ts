@@ -1,0 +1,198 @@
+import { doings } from '../load/history.ts'
+import type { Doing, Line } from '../load/history.ts'
+import type { Episode } from '../faults/nemesis.ts'
+import type { Bar } from '../faults/table.ts'
+import { fared, reasonsIn } from './gaps.ts'
+import type { Fared } from './gaps.ts'
+import { wrongs } from './judge.ts'
+import type { Verdict } from './judge.ts'
+
+/** An episode as it is told: what was done, and how requests fared. */
+export type Told = Readonly<{
+  faults: readonly string[]
+  victims: readonly string[]
+  bar: Bar
+  lastedMs: number
+  /** From its healing until all was whole. */
+  wholeAfterMs: number
+  missing: string | null
+  fared: Readonly<Record<Doing, Fared>>
+  /** Why attempts failed, and how often. */
+  reasons: Readonly<Record<string, number>>
+}>
+
+/** What must hold, what was seen, and whether it does. */
+export type BarSeen = Readonly<{ name: string; limit: string; seen: string; passes: boolean }>
+
+/** Of the moment after all is whole: connections are made anew. */
+const AFTERWARDS_MS = 1_000
+
+export function tell(episode: Episode, lines: readonly Line[]): Told {
+  const { faults, victims, span, healed, missing } = episode
+  const seen = { from: span.from, to: span.to + AFTERWARDS_MS }
+  const all = doings.map((doing) => [doing, fared(lines, doing, seen)] as const)
+  return {
+    faults: faults.map(({ name }) => name),
+    victims,
+    // Of two at once only what is heard must be true.
+    bar: faults.length === 1 ? (faults[0]?.bar ?? {}) : {},
+    lastedMs: Math.round(healed - span.from),
+    wholeAfterMs: Math.round(span.to - healed),
+    missing,
+    fared: Object.fromEntries(all) as Told['fared'],
+    reasons: reasonsIn(lines, seen),
+  }
+}
+
+export function barsOf(
+  told: readonly Told[],
+  verdict: Verdict,
+  audit: readonly string[],
+): readonly BarSeen[] {
+  const counted = wrongs.map((wrong): BarSeen => {
+    const seen = verdict.wrong[wrong].length
+    return { name: wrong, limit: '0', seen: String(seen), passes: seen === 0 }
+  })
+  const unhealed = told.filter(({ missing }) => missing !== null).length
+  return [
+    ...counted,
+    {
+      name: 'invariants broken in the audit',
+      limit: '0',
+      seen: String(audit.length),
+      passes: audit.length === 0,
+    },
+    {
+      name: 'times the cluster did not heal by itself',
+      limit: '0',
+      seen: String(unhealed),
+      passes: unhealed === 0,
+    },
+    ...barsOfFaults(told),
+  ]
+}
+
+function barsOfFaults(told: readonly Told[]): readonly BarSeen[] {
+  const groups = Map.groupBy(told, ({ faults }) => faults.join(' + '))
+  return [...groups].flatMap(([name, all]): readonly BarSeen[] => {
+    const [{ bar }] = all as [Told]
+    const bars: BarSeen[] = []
+    const add = (what: string, limit: number, seen: number, unit = ''): void => {
+      const times = all.length === 1 ? 'once' : `${all.length} times`
+      const passes = seen <= limit
+      bars.push({
+        name: `${name} ${times}: ${what}`,
+        limit: `${limit}${unit}`,
+        seen: `${seen}${unit}`,
+        passes,
+      })
+    }
+    const { writesWithinMs } = bar
+    const most = Math.max(...all.map(({ fared }) => fared.write.longestGapMs))
+    if (writesWithinMs !== undefined) add('longest without a write', writesWithinMs, most, ' ms')
+    const failures = (kind: 'failedOnce' | 'failedAfterRetry'): number =>
+      all.reduce((sum, one) => sum + one.fared.write[kind] + one.fared.read[kind], 0)
+    if (bar.oneRetryHelps)
+      add('requests that failed after one retry', 0, failures('failedAfterRetry'))
+    if (bar.nothingFails) add('requests that failed once', 0, failures('failedOnce'))
+    return bars
+  })
+}
+
+export type Report = Readonly<{
+  /** How to run it again. */
+  command: string
+  /** Where and when, and on which commit. */
+  machine: string
+  minutes: number
+  customers: number
+  perSecond: number
+  /** With nothing broken: how requests fare then. */
+  calm: Readonly<Record<Doing, Fared>>
+  /** How often a standby became the primary. */
+  promotions: number | null
+  verdict: Verdict
+  audit: readonly string[]
+  episodes: readonly Told[]
+  bars: readonly BarSeen[]
+}>
+
+export function printReport(report: Report): string {
+  const { verdict, bars, calm, episodes } = report
+  const passes = bars.every(({ passes }) => passes)
+  const asked = doings.reduce((sum, doing) => sum + calm[doing].answered, 0)
+  return [
+    `${passes ? 'PASS' : 'FAIL'}: \`${report.command}\``,
+    '',
+    report.machine,
+    `- Load: ${report.customers} customers, ${report.perSecond} requests/s through two balancers,` +
+      ` for ${report.minutes} minutes`,
+    '',
+    `Held against the books: ${verdict.moves} answers about money (${verdict.accepted} accepted),` +
+      ` ${verdict.reads} reads, ${verdict.recalls} questions what came of a key;` +
+      ` ${verdict.signIns} sign-ins.`,
+    `${episodes.length} times something was broken;` +
+      ` ${report.promotions ?? '?'} times a standby became the primary.`,
+    `With nothing broken (${asked} requests), half of the gaps between answers about money were` +
+      ` below ${calm.write.medianGapMs} ms, the longest ${calm.write.longestGapMs} ms.`,
+    '',
+    ...table(
+      ['', 'bar', 'limit', 'seen'],
+      bars.map(({ name, limit, seen, passes }) => [passes ? 'pass' : 'FAIL', name, limit, seen]),
+    ),
+    '',
+    'Longest time without an answer, in ms (of several times: the median, and the longest); and',
+    'requests that failed once, and once more after one retry.',
+    '',
+    ...faultTable(episodes),
+    ...details(report),
+  ].join('\n')
+}
+
+function faultTable(episodes: readonly Told[]): readonly string[] {
+  const groups = Map.groupBy(episodes, ({ faults }) => faults.join(' + '))
+  const rows = [...groups]
+    .toSorted(([a], [b]) => a.localeCompare(b))
+    .map(([name, all]) => {
+      const gaps = doings.map((doing) => spread(all.map(({ fared }) => fared[doing].longestGapMs)))
+      const sum = (kind: 'failedOnce' | 'failedAfterRetry'): string =>
+        String(all.reduce((sum, { fared }) => sum + fared.write[kind] + fared.read[kind], 0))
+      const whole = spread(all.map(({ wholeAfterMs }) => wholeAfterMs))
+      const failed = [sum('failedOnce'), sum('failedAfterRetry')]
+      return [name, String(all.length), ...gaps, ...failed, whole]
+    })
+  const head = ['fault', 'times', 'writes', 'reads', 'sign-ins', 'once', 'retried', 'whole after']
+  return table(head, rows)
+}
+
+/** `median / longest`; of one alone, itself. */
+function spread(values: readonly number[]): string {
+  const sorted = values.toSorted((a, b) => a - b)
+  const most = sorted.at(-1) ?? 0
+  return sorted.length < 2 ? String(most) : `${sorted[Math.floor(sorted.length / 2)]} / ${most}`
+}
+
+const DETAILS = 10
+
+function details({ verdict, audit, episodes }: Report): readonly string[] {
+  const lines = [
+    ...wrongs.flatMap((wrong) =>
+      verdict.wrong[wrong].slice(0, DETAILS).map((what) => `${wrong}: ${what}`),
+    ),
+    ...audit.slice(0, DETAILS).map((what) => `audit: ${what}`),
+    ...episodes.flatMap(({ faults, missing }) =>
+      missing === null ? [] : [`after ${faults.join(' + ')}: ${missing}`],
+    ),
+  ]
+  return lines.length === 0 ? [] : ['', ...lines]
+}
+
+/** In Markdown, whose tables are also read as they stand. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
+  const widths = head.map((cell, column) =>
+    Math.max(3, cell.length, ...rows.map((row) => (row[column] ?? '').length)),
+  )
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`
+  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)]
+}

@@ -1,0 +1,65 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Random } from '../../kit/random.ts'
+import type { Span } from '../check/gaps.ts'
+import { moment } from '../load/history.ts'
+import type { Picture } from '../picture.ts'
+import type { Fault, Struck } from './table.ts'
+
+/** A fault, or two at once, and what became of it. */
+export type Episode = Readonly<{
+  faults: readonly Fault[]
+  victims: readonly string[]
+  /** From the first strike until all was whole again, and when healing began. */
+  span: Span
+  healed: number
+  /** What was still missing when waiting came to its end; null: nothing. */
+  missing: string | null
+}>
+
+/** With nothing broken, before the next fault. */
+export const CALM_MS = 3_000
+/** Then the cluster has not healed by itself, which is a finding. */
+const WHOLE_WITHIN_MS = 120_000
+const LOOK_MS = 500
+
+/** Does it, lets it last, undoes it, and waits until all is whole. Null: not possible now. */
+export async function breakOnce(
+  picture: Picture,
+  faults: readonly Fault[],
+  random: Random,
+): Promise<Episode | null> {
+  const from = moment()
+  const struck: Struck[] = []
+  const done: Fault[] = []
+  for (const fault of faults) {
+    const one = await fault.strike(picture, random)
+    if (one === null) continue
+    struck.push(one)
+    done.push(fault)
+  }
+  if (done.length === 0) return null
+  const [least, most] = [0, 1].map((end) =>
+    Math.max(...done.map(({ lastsMs }) => lastsMs[end] ?? 0)),
+  )
+  await delay((least ?? 0) + random.below((most ?? 0) - (least ?? 0) + 1))
+  const healed = moment()
+  for (const { heal } of struck) await heal()
+  const missing = await untilWhole(picture)
+  return {
+    faults: done,
+    victims: struck.flatMap(({ victims }) => victims.map(({ name }) => name)),
+    span: { from, to: moment() },
+    healed,
+    missing,
+  }
+}
+
+async function untilWhole(picture: Picture): Promise<string | null> {
+  const deadline = moment() + WHOLE_WITHIN_MS
+  for (;;) {
+    // What has been killed a moment ago may look alive.
+    await delay(LOOK_MS)
+    const missing = await picture.missing()
+    if (missing === null || moment() > deadline) return missing
+  }
+}
