@@ -8,6 +8,8 @@ export const commands = {
   migrate: [],
   health: ['process'],
   audit: [],
+  jobs: [],
+  retry: ['job'],
   reseal: [],
   'edge-keys': ['folder'],
   cluster: null,
@@ -33,6 +35,8 @@ export const usage = `farthing <command> [<word>…]
   migrate    bring the database up to date
   health     <serve|auth>: whether that process, with the same settings, may be sent people
   audit      prove the books; exit code 1 names the rows that are wrong
+  jobs       what the queue holds: parked, failed, running, waiting, and why
+  retry      <job>: tries a job again, by its number; parked ones by their name, or all
   reseal     seal bank account numbers and secrets of authenticator apps under the first key
   edge-keys  <folder>: what balancers check the signatures of tokens with
   cluster    up, status, stop, start, down: the whole picture on this machine

@@ -13,6 +13,7 @@ import { reseal } from './reseal.ts'
 import { serve, work } from './serve-and-work.ts'
 import { staff } from './users/staff.ts'
 import { start } from './start.ts'
+import { listJobs, retry } from './work/jobs.ts'
 
 type Run = (...words: readonly string[]) => Promise<number>
 
@@ -23,6 +24,8 @@ const run: Readonly<Record<Exclude<Command, 'auth' | 'health'>, Run>> = {
   work,
   migrate,
   audit,
+  jobs: listJobs,
+  retry: async (job = '') => await retry(job),
   reseal,
   'edge-keys': async (folder = '') => await edgeKeys(folder),
   cluster,

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { accessSync, constants, existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import * as runtimeClient from './lambda/runtime-client.ts'
 
 const INSTALL_MS = 300_000
 /** Another installation on this machine has the lock of the packages for so long, at most. */
@@ -12,6 +13,13 @@ const MISSING_VARIABLE = 'FARTHING_TEST_MISSING'
 
 /** Programs that no npm package brings, each by where it is and what Debian calls it. */
 const components = {
+  'lambda-runtime': {
+    programs: [runtimeClient.program],
+    needs: runtimeClient.needs,
+    packages: ['cmake', 'g++', 'make', 'python3', 'xz-utils'],
+    startsServers: false,
+    onlyRoot: false,
+  },
   samba: {
     programs: ['/usr/sbin/samba'],
     needs: ['/usr/bin/samba-tool', '/usr/share/samba/setup/provision.ldif', '/usr/bin/openssl'],
@@ -93,10 +101,20 @@ export async function installComponents(files: readonly string[]): Promise<void>
   const missing: Record<string, string> = {}
   for (const name of await namedIn(files)) {
     if (programOf(name) !== null) continue
-    const why = cannotInstall(name) ?? (await install(name))
-    if (why !== null) missing[name] = why
+    const reason = await provide(name)
+    if (reason !== null) missing[name] = reason
   }
   process.env[MISSING_VARIABLE] = JSON.stringify(missing)
+}
+
+/** Null when it is there, or why it is not. */
+async function provide(name: ComponentName): Promise<string | null> {
+  const toBuild = name === 'lambda-runtime' ? runtimeClient : null
+  // Who has the tools need not be root.
+  const why = toBuild?.canBuild() ? null : (cannotInstall(name) ?? (await install(name)))
+  const failed = why ?? (await toBuild?.build()) ?? null
+  if (failed !== null) return failed
+  return programOf(name) === null ? `${components[name].packages.join(' ')} did not bring it` : null
 }
 
 async function namedIn(files: readonly string[]): Promise<readonly ComponentName[]> {
@@ -145,7 +163,7 @@ async function install(name: ComponentName): Promise<string | null> {
     const last = String(error).trim().split('\n').at(-1)
     return `could not install ${packages.join(' ')}: ${last}`
   }
-  return programOf(name) === null ? `${packages.join(' ')} did not bring it` : null
+  return null
 }
 
 async function apt(...what: readonly string[]): Promise<void> {

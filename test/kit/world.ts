@@ -18,7 +18,7 @@ import { createPayments } from '../../src/payments/payments.ts'
 import type { Payments } from '../../src/payments/asks.ts'
 import type { TransactionView } from '../../src/payments/rules/views.ts'
 import type { RunJob } from '../../src/queue/jobs.ts'
-import { runJobs } from '../../src/queue/run.ts'
+import { runJobs, type JobRunner } from '../../src/queue/run.ts'
 import { createSandboxBank } from '../../src/rails/bank/sandbox.ts'
 import { after, systemClock } from '../../src/time.ts'
 import type { Clock } from '../../src/time.ts'
@@ -35,7 +35,7 @@ export type WorldOptions = Readonly<{
   limits?: LimitRules | null
   settleMs?: number
   /** In place of the functions in this process. */
-  run?: RunJob
+  startJobs?: (url: string, parts: PaymentParts) => Promise<JobRunner>
 }>
 
 export type World = Readonly<{
@@ -50,6 +50,8 @@ export type World = Readonly<{
   person: () => Promise<UserId>
   /** A verified bank account; 95… succeeds, 9000000003 comes back. */
   bank: (user: UserId, accountNumber?: string) => Promise<BankAccountId>
+  /** Money comes in from a bank, and has arrived. */
+  addMoney: (user: UserId, from: BankAccountId, cents: bigint) => Promise<TransactionView>
   /** A user with money that came in from a bank. */
   rich: (cents: bigint) => Promise<UserId>
   pay: (from: UserId, to: UserId, cents: bigint, key?: string) => Promise<TransactionView>
@@ -111,7 +113,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const functions = { payments: parts, deliver, audit, authUrl: names.issuer }
   const run: RunJob = async (event) => await handle(event, functions)
   const timeouts = { shortMs: 60_000, longMs: 60_000 }
-  const jobs = runJobs({ databaseUrl: url, run: options.run ?? run, concurrency: 4, timeouts })
+  const jobs =
+    (await options.startJobs?.(url, parts)) ??
+    runJobs({ databaseUrl: url, run, concurrency: 4, timeouts })
 
   const person = async () => {
     const digits = String(randomInt(1_000_000_000)).padStart(9, '0')
@@ -162,7 +166,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     })
     return id
   }
-  const add = async (user: UserId, from: BankAccountId, cents: bigint) => {
+  const addMoney = async (user: UserId, from: BankAccountId, cents: bigint) => {
     const { value } = await payments.moveMoney(
       user,
       {
@@ -196,9 +200,10 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     },
     person,
     bank,
+    addMoney,
     rich: async (cents) => {
       const user = await person()
-      await add(user, await bank(user), cents)
+      await addMoney(user, await bank(user), cents)
       return user
     },
     pay: async (from, to, cents, key) => {

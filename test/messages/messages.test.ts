@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:net'
-import type { AddressInfo, Server } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { newId } from '../../src/ids/ids.ts'
@@ -13,6 +12,7 @@ import { smtpDelivery } from '../../src/messages/smtp.ts'
 import type { Micros } from '../../src/time.ts'
 import { freshDatabase } from '../kit/database.ts'
 import type { FreshDatabase } from '../kit/database.ts'
+import { startMailServer } from './mail-server.ts'
 
 const userId = newId('user')
 const mail = {
@@ -57,35 +57,10 @@ test('the mailbox shows what was sent, newest first, by recipient or all of it',
   assert.deepEqual(await readMailbox(database.pool, 'nobody@example.com', 10), [])
 })
 
-/** Speaks enough SMTP to take a message, and notes what it is told. @see RFC 5321 */
+/** A mail server that gives this answer to all. */
 async function smtpServer(answer: string) {
-  const heard: string[] = []
-  const server: Server = createServer((socket) => {
-    let inMessage = false
-    socket.setEncoding('utf8')
-    socket.write('220 test\r\n')
-    socket.on('data', (chunk: string) => {
-      for (const line of chunk.split('\r\n').slice(0, -1)) {
-        heard.push(line)
-        if (inMessage && line !== '.') continue
-        if (line === 'DATA') socket.write('354 go on\r\n')
-        else if (line === 'QUIT') socket.end('221 bye\r\n')
-        else socket.write(inMessage ? `${answer}\r\n` : '250 ok\r\n')
-        inMessage = line === 'DATA'
-      }
-    })
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  return {
-    heard,
-    url: `smtp://127.0.0.1:${port}`,
-    [Symbol.asyncDispose]: async () => {
-      server.close()
-      await once(server, 'close')
-    },
-  }
+  const server = await startMailServer(() => answer)
+  return { ...server, [Symbol.asyncDispose]: server.close }
 }
 
 test('e-mail goes out over SMTP, to the one recipient, as plain text', async () => {

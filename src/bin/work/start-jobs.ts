@@ -7,7 +7,7 @@ import type { House } from '../build.ts'
 import { buildFunctionParts } from './parts.ts'
 
 /** Starting a function, and the way there and back, beside what the job itself may take. */
-const WAY_MS = 10_000
+const WAY_MS = 5_000
 
 /**
  * Runs the queue's jobs: in this process, or on AWS Lambda.

@@ -1,0 +1,151 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import os from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { prepareDatabase } from '../src/bin/database.ts'
+import { startEmbedded } from '../src/db/embedded.ts'
+import { openPool } from '../src/db/pool.ts'
+import type { Pool } from '../src/db/pool.ts'
+import { newId } from '../src/ids/ids.ts'
+import { addJobs } from '../src/queue/jobs.ts'
+import { startMailServer } from '../test/messages/mail-server.ts'
+import { describeMachine } from './report.ts'
+import { median } from './samples.ts'
+
+// Jobs a second at 1, 2 and 4 workers: `npm run bench:jobs` writes bench/jobs-results.md.
+const WORKERS = [1, 2, 4] as const
+const ROUNDS = 3
+const CONCURRENCY = 4
+const POLL_MS = 20
+/** How long the mail server thinks about each message. */
+const THINKS_MS = 50
+
+const farthing = fileURLToPath(new URL('../bin/farthing', import.meta.url))
+const home = fileURLToPath(new URL(`../.farthing/bench/jobs-${process.pid}`, import.meta.url))
+
+/** What the jobs do: one insert each, or a message by SMTP to a server that takes its time. */
+type Work = Readonly<{ title: string; jobs: number; settings: Readonly<Record<string, string>> }>
+type Place = Readonly<{ url: string; pool: Pool }>
+
+const loadBefore = os.loadavg()[0] ?? Number.NaN
+await mkdir(home, { recursive: true })
+const embedded = await startEmbedded({ dir: join(home, 'data') })
+const mail = await startMailServer(async () => {
+  await sleep(THINKS_MS)
+  return '250 taken'
+})
+const pool = openPool({
+  url: embedded.url,
+  max: 4,
+  statementTimeoutMs: 60_000,
+  applicationName: 'farthing bench',
+})
+try {
+  await prepareDatabase(pool, embedded.url)
+  const works: readonly Work[] = [
+    { title: 'one insert', jobs: 6_000, settings: {} },
+    { title: `an e-mail, ${THINKS_MS} ms`, jobs: 1_200, settings: { SMTP_URL: mail.url } },
+  ]
+  const rows: string[] = []
+  for (const work of works) rows.push(...(await measure({ url: embedded.url, pool }, work)))
+  const text = [
+    '# Jobs a second, by workers',
+    await describeMachine('npm run bench:jobs', loadBefore),
+    [
+      `Real \`farthing work\` processes of ${CONCURRENCY} jobs at once each, on one PostgreSQL of the same`,
+      `machine; ${ROUNDS} rounds in which 1, 2 and 4 workers take turns. Shown are medians, and the`,
+      `median of each round's ratio to one worker. A machine with ${os.cpus().length} cores has no more of them for`,
+      'four workers and the database: what does work of its own stops to grow there, and what waits',
+      'for others goes on.',
+    ].join('\n'),
+    [
+      '| each job is | workers | jobs/s | to one worker |',
+      '| --- | ---: | ---: | ---: |',
+      ...rows,
+    ].join('\n'),
+  ].join('\n\n')
+  console.log(text)
+  await writeFile(new URL('jobs-results.md', import.meta.url), `${text}\n`)
+} finally {
+  await pool.end()
+  await mail.close()
+  await embedded.stop()
+  await rm(home, { recursive: true, force: true })
+}
+
+async function measure(place: Place, work: Work): Promise<readonly string[]> {
+  const rounds: (readonly number[])[] = []
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const rates: number[] = []
+    for (const workers of WORKERS) {
+      const rate = await jobsPerSecond(place, work, workers)
+      console.log(`${work.title}: ${workers} workers, ${rate.toFixed(0)} jobs/s`)
+      rates.push(rate)
+    }
+    rounds.push(rates)
+  }
+  return WORKERS.map((workers, column) => {
+    const rate = median(rounds.map((rates) => rates[column] ?? Number.NaN))
+    const ratio = median(
+      rounds.map((rates) => (rates[column] ?? Number.NaN) / (rates[0] ?? Number.NaN)),
+    )
+    return `| ${work.title} | ${workers} | ${rate.toFixed(0)} | ${ratio.toFixed(2)} |`
+  })
+}
+
+/** From the commit that adds them all until none is left. */
+async function jobsPerSecond(place: Place, work: Work, workers: number): Promise<number> {
+  await place.pool.query('truncate message')
+  const running = await Promise.all(
+    Array.from({ length: workers }, async () => await startWorker(place.url, work.settings)),
+  )
+  try {
+    const jobs = Array.from({ length: work.jobs }, (_, n) => ({
+      name: 'send-message' as const,
+      payload: {
+        userId: newId('user'),
+        channel: 'email' as const,
+        recipient: `someone-${n}@example.com`,
+        subject: 'A message',
+        body: 'It says hello.',
+      },
+      when: {},
+    }))
+    await addJobs(place.pool, jobs)
+    const start = performance.now()
+    while (await anyLeft(place.pool)) await sleep(POLL_MS)
+    return work.jobs / ((performance.now() - start) / 1_000)
+  } finally {
+    await Promise.all(running.map(async (stop) => await stop()))
+  }
+}
+
+async function anyLeft(pool: Pool): Promise<boolean> {
+  const { rowCount } = await pool.query('select from graphile_worker.jobs limit 1')
+  return rowCount === 1
+}
+
+async function startWorker(
+  url: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<() => Promise<void>> {
+  const { PATH } = process.env
+  const jobs = { JOB_CONCURRENCY: String(CONCURRENCY), DATABASE_URL: url, DATA_DIR: home }
+  const child = spawn('sh', [farthing, 'work'], {
+    env: { PATH, ...jobs, ...settings },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = once(child, 'exit')
+  const ready = Promise.withResolvers<void>()
+  child.stdout.on('data', (chunk: Buffer) => {
+    if (chunk.toString().includes('Farthing works')) ready.resolve()
+  })
+  await Promise.race([ready.promise, ended])
+  return async () => {
+    child.kill('SIGTERM')
+    await ended
+  }
+}
