@@ -8,6 +8,7 @@ import { remoteKeys } from '../access/remote-keys.ts'
 import { createVerifier } from '../access/tokens.ts'
 import { trustsOf } from '../config.ts'
 import type { Config } from '../config.ts'
+import { watchCommits } from '../db/citus/recovery.ts'
 import { openPool, type Pool } from '../db/pool.ts'
 import { createServer } from '../http/server.ts'
 import { readMailbox } from '../messages/mailbox.ts'
@@ -46,7 +47,9 @@ export function buildHouse(site: Site): House {
   const pool = sharedPool(config, url)
   const parts = buildPaymentParts(site, pool, clock)
   const denyList = openDenyList(url, clock)
+  const commits = watchCommits(pool)
   const close = async (): Promise<void> => {
+    await commits.stop()
     await denyList.stop()
     await parts.ledger.close()
     await pool.end()

@@ -1,5 +1,7 @@
 import { AppError, StartRefused } from '../errors.ts'
-import type { Queryable } from './query.ts'
+import { askNodes, recoveryProblems } from './citus/nodes.ts'
+import { hasCitus } from './citus/shards.ts'
+import type { Queryable, Session } from './query.ts'
 
 const OLDEST_VERSION = 150_000
 
@@ -7,7 +9,12 @@ const OLDEST_VERSION = 150_000
 const durable = ['fsync', 'full_page_writes', 'synchronous_commit'] as const
 
 type Durability = Record<(typeof durable)[number], string>
-type Server = Durability & { version: number; encoding: string; standby: boolean }
+type Server = Durability & {
+  version: number
+  encoding: string
+  standby: boolean
+  citus: boolean
+}
 
 const durability = durable.map((name) => `current_setting('${name}') as ${name}`).join(', ')
 
@@ -22,10 +29,12 @@ export async function guardDatabase(db: Queryable): Promise<void> {
     `select current_setting('server_version_num')::int as version,
             ${durability},
             current_setting('server_encoding') as encoding,
-            pg_is_in_recovery() as standby`,
+            pg_is_in_recovery() as standby,
+            ${hasCitus} as citus`,
   )
   const [server] = rows
   const problems = server ? problemsOf(server) : ['it does not tell its settings']
+  if (server?.citus) problems.push(...(await clusterProblems(db)))
   if (problems.length === 0) return
   throw new StartRefused(`This PostgreSQL server is not safe for money: ${problems.join('; ')}.`)
 }
@@ -37,13 +46,49 @@ export async function guardDatabase(db: Queryable): Promise<void> {
  *
  * @throws AppError `database_unavailable`; its cause says why, for the log and for no caller.
  */
-export async function requireDurable(db: Queryable): Promise<void> {
+export async function requireDurable(db: Session): Promise<void> {
   const { rows } = await db.query<Durability>(`select ${durability}`)
-  const problems = rows[0] ? forgetfulness(rows[0]) : ['it does not tell its settings']
+  const problems = rows[0] ? [...forgetfulness(rows[0])] : ['it does not tell its settings']
+  // A worker that is away now cannot forget; connections of ours that go through it break.
+  if (db.spread) problems.push(...nodeProblems((await askSettings(db)).filter(isThere)))
   if (problems.length === 0) return
   const cause = new Error(`The database is not safe for money: ${problems.join('; ')}`)
   throw new AppError('database_unavailable', {}, { cause })
 }
+
+type NodeSettings = Durability & { prepared: number }
+type NodeAnswer = Awaited<ReturnType<typeof askSettings>>[number]
+
+/** @throws What asking throws. Nothing is wrong with a Citus that has no workers yet. */
+async function clusterProblems(db: Queryable): Promise<readonly string[]> {
+  const nodes = await askSettings(db)
+  if (nodes.length < 2) return []
+  return [...nodeProblems(nodes), ...(await recoveryProblems(db))]
+}
+
+async function askSettings(db: Queryable) {
+  return await askNodes<NodeSettings>(
+    db,
+    `select ${durability}, current_setting('max_prepared_transactions')::int as prepared`,
+  )
+}
+
+function isThere({ answer }: NodeAnswer): boolean {
+  return answer !== null
+}
+
+function nodeProblems(nodes: readonly NodeAnswer[]): readonly string[] {
+  return nodes.flatMap(({ node, answer }) => {
+    if (answer === null) return [`its node ${node} cannot be reached`]
+    const problems = forgetfulness(answer)
+    const unprepared = answer.prepared > 0 ? [] : [noTwoPhases]
+    return [...problems, ...unprepared].map((problem) => `on its node ${node}, ${problem}`)
+  })
+}
+
+const noTwoPhases =
+  'max_prepared_transactions is 0, so that nothing commits on two nodes together: set it above ' +
+  'the number of connections'
 
 function forgetfulness(server: Durability): readonly string[] {
   return durable

@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { Client } from 'pg'
 import { StartRefused } from '../errors.ts'
+import { allowTriggers, countWorkers, distribute } from './citus/distribute.ts'
 import { isLockTimeout, toAppError } from './errors.ts'
 import { guardDatabase } from './guard.ts'
 import { placeIn } from './hosts.ts'
+import type { Queryable } from './query.ts'
 
 export type Migration = Readonly<{
   number: number
@@ -53,9 +55,10 @@ export async function readMigrations(folder: URL = directory): Promise<readonly 
 
 /**
  * Brings a database that is safe for money up to date: each migration in a transaction of its own,
- * once, however many starters come at the same time.
+ * once, however many starters come at the same time. Where Citus has workers, its tables are then
+ * spread over them.
  *
- * @returns the names of those that were missing.
+ * @returns the names of those that were missing, and what was spread.
  * @throws StartRefused when `guardDatabase` does; when the database was migrated by other code than
  * this; when a migration is breaking and servers are connected, or waits too long for a table.
  * @throws AppError `database_unavailable`
@@ -65,16 +68,31 @@ export async function migrate(options: MigrateOptions): Promise<readonly string[
   client.on('error', () => undefined) // told by the query that meets it
   try {
     await client.connect()
-    await guardDatabase({ query: async (text) => await client.query(text) })
+    const db = asQueryable(client)
+    await guardDatabase(db)
     return await withLock(client, async () => {
+      const spreads = (await countWorkers(db)) !== null
+      if (spreads) await allowTriggers(db)
       const names = await applyMissing(client, options.migrations)
       await options.alongside(options.url)
-      return names
+      if (!spreads) return names
+      const tables = await distribute(db, await connectedServers(client))
+      return tables.length === 0 ? names : [...names, `${tables.join(', ')} over Citus's workers`]
     })
   } catch (error) {
     throw toAppError(error)
   } finally {
     await client.end()
+  }
+}
+
+function asQueryable(client: Client): Queryable {
+  return {
+    query: async (statement, values) =>
+      await client.query(
+        typeof statement === 'string' ? statement : statement.text,
+        values && [...values],
+      ),
   }
 }
 
@@ -111,6 +129,15 @@ async function applyMissing(client: Client, migrations: readonly Migration[]): P
 async function refuseBreaking(client: Client, missing: readonly Migration[]): Promise<void> {
   const breaking = missing.find(({ kind }) => kind === 'breaking')
   if (!breaking) return
+  const servers = await connectedServers(client)
+  if (servers.length === 0) return
+  throw new StartRefused(
+    `Migration ${breaking.name} is breaking, and servers of Farthing are still connected ` +
+      `(${servers.join(', ')}). Stop them all, and migrate again.`,
+  )
+}
+
+async function connectedServers(client: Client): Promise<readonly string[]> {
   const { rows } = await client.query<{ name: string }>(
     `select distinct application_name as name from pg_stat_activity
      where datname = current_database() and application_name like 'farthing%'
@@ -118,11 +145,7 @@ async function refuseBreaking(client: Client, missing: readonly Migration[]): Pr
      order by 1`,
     [MIGRATOR],
   )
-  if (rows.length === 0) return
-  throw new StartRefused(
-    `Migration ${breaking.name} is breaking, and servers of Farthing are still connected ` +
-      `(${rows.map(({ name }) => name).join(', ')}). Stop them all, and migrate again.`,
-  )
+  return rows.map(({ name }) => name)
 }
 
 async function apply(client: Client, migration: Migration): Promise<void> {

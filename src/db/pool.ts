@@ -3,10 +3,12 @@ import { Client, Pool as PgPool } from 'pg'
 import type { ClientBase, ClientConfig, QueryResult, QueryResultRow } from 'pg'
 import { AppError } from '../errors.ts'
 import { within } from '../time.ts'
+import type { ByShard } from './citus/shards.ts'
 import { toAppError } from './errors.ts'
 import { requireDurable } from './guard.ts'
 import { placeIn } from './hosts.ts'
-import type { Queryable, Statement } from './query.ts'
+import type { Queryable, Session, Statement } from './query.ts'
+import { prepareSession, sessionOn } from './session.ts'
 import { columnTypes } from './types.ts'
 
 /** Publishes `{ event: 'connection_lost', error }` for connections that broke while idle. */
@@ -16,8 +18,6 @@ const databaseChannel = channel('farthing:database.event')
 const CONNECT_TIMEOUT_MS = 3_000
 /** The server ends a slow statement itself; this much later we stop to believe that it lives. */
 const ANSWER_GRACE_MS = 1_000
-/** Frees the locks of a process that was paused in the middle of a transaction. */
-const IDLE_IN_TRANSACTION_MS = 10_000
 const CLOSE_TIMEOUT_MS = 500
 const KEEP_ALIVE_MS = 10_000
 const IDLE_MS = 60_000
@@ -32,7 +32,7 @@ export type PoolOptions = Readonly<{
 }>
 
 /** A connection out of the pool. Give it back, or destroy it, exactly once. */
-export type Lent = Queryable &
+export type Lent = Session &
   Readonly<{
     /** How many warnings the server sent so far. */
     warnings(): number
@@ -57,13 +57,16 @@ export type Pool = Queryable &
  * `overloaded` when too many callers wait for one already. So do all its queries.
  */
 export function openPool(options: PoolOptions): Pool {
+  const places = new WeakMap<ClientBase, ByShard | null>()
   const pool = new PgPool({
     ...clientConfig(options),
     max: options.max,
     idleTimeoutMillis: IDLE_MS,
     // The pool waits for it, although its type does not say so.
     // oxlint-disable-next-line typescript/no-misused-promises
-    onConnect: async (client) => await prepareSession(client, options.statementTimeoutMs),
+    onConnect: async (client) => {
+      places.set(client, await prepareSession(client, options.statementTimeoutMs))
+    },
   })
   pool.on('error', reportLoss)
   const open = new Set<Promise<void>>()
@@ -83,7 +86,26 @@ export function openPool(options: PoolOptions): Pool {
     values: readonly unknown[] = [],
   ): Promise<QueryResult<R>> {
     refuseWhenCrowded()
-    return await named(pool.query<R>(asQuery(statement, values)))
+    if (typeof statement === 'object' && statement.spread !== undefined) {
+      return await queryWhereItGoes<R>(statement, values)
+    }
+    return await named(pool.query<R>(asQuery(statement, values, null)))
+  }
+
+  /** Which of its texts a statement has, only the connection knows. */
+  async function queryWhereItGoes<R extends QueryResultRow>(
+    statement: Statement,
+    values: readonly unknown[],
+  ): Promise<QueryResult<R>> {
+    const lent = await lend()
+    try {
+      const result = await lent.query<R>(statement, values)
+      lent.giveBack()
+      return result
+    } catch (error) {
+      lent.destroy()
+      throw error
+    }
   }
 
   async function lend(): Promise<Lent> {
@@ -91,13 +113,14 @@ export function openPool(options: PoolOptions): Pool {
     const client = await named(pool.connect())
     client.on('error', reportLoss)
     const warnings = countWarnings(client)
+    const spread = places.get(client) ?? null
     const giveUp = (broken: boolean): void => {
       client.removeAllListeners('notice')
       client.release(broken)
       client.removeListener('error', reportLoss)
     }
     return {
-      query: queryOn(client),
+      ...sessionOn(queryOn(client, spread), spread),
       warnings,
       giveBack: () => giveUp(false),
       destroy: () => giveUp(true),
@@ -116,7 +139,7 @@ export function openPool(options: PoolOptions): Pool {
   }
 }
 
-export type LedgerConnection = Queryable &
+export type LedgerConnection = Session &
   Readonly<{
     /** False for ever after the connection broke or was closed. */
     usable(): boolean
@@ -150,6 +173,7 @@ export type LedgerConnectionOptions = Readonly<{
 export async function connectLedger(options: LedgerConnectionOptions): Promise<LedgerConnection> {
   const client = new Client({ ...clientConfig(options), pipeline: true })
   const warnings = countWarnings(client)
+  let spread: ByShard | null
   let usable = true
   client.on('error', (error: Error) => {
     usable = false
@@ -160,14 +184,14 @@ export async function connectLedger(options: LedgerConnectionOptions): Promise<L
   })
   try {
     await named(client.connect())
-    await named(prepareSession(client, options.statementTimeoutMs, options.lockTimeoutMs))
-    await requireDurable({ query: queryOn(client) })
+    spread = await named(prepareSession(client, options.statementTimeoutMs, options.lockTimeoutMs))
+    await requireDurable(sessionOn(queryOn(client, spread), spread))
   } catch (error) {
     client.connection.stream.destroy()
     throw error
   }
   return {
-    query: queryOn(client),
+    ...sessionOn(queryOn(client, spread), spread),
     usable: () => usable,
     warnings,
     gather: () => {
@@ -202,45 +226,26 @@ function clientConfig(options: {
   }
 }
 
-/**
- * Statements are planned once per connection, so that a payment alone does not pay for planning
- * anew. Such a plan outlives the size that its tables had: it must look rows up by key, and each
- * statement is written so that it can. The audit, which scans, says so in its transaction.
- */
-const keyedPlans = `
-  set_config('plan_cache_mode', 'force_generic_plan', false),
-  set_config('enable_seqscan', 'off', false),`
-
-/**
- * A statement, not start-up parameters, because connection poolers refuse those they do not know.
- */
-async function prepareSession(
-  client: ClientBase,
-  statementTimeoutMs: number,
-  lockTimeoutMs: number = statementTimeoutMs,
-): Promise<void> {
-  await client.query(
-    `select ${keyedPlans}
-            set_config('TimeZone', 'UTC', false),
-            set_config('DateStyle', 'ISO, YMD', false),
-            set_config('statement_timeout', $1, false),
-            set_config('lock_timeout', $2, false),
-            set_config('idle_in_transaction_session_timeout', $3, false)`,
-    [String(statementTimeoutMs), String(lockTimeoutMs), String(IDLE_IN_TRANSACTION_MS)],
-  )
-}
-
-function queryOn(client: ClientBase): Queryable['query'] {
+function queryOn(client: ClientBase, spread: ByShard | null): Queryable['query'] {
   return async <R extends QueryResultRow>(
     statement: Statement | string,
     values: readonly unknown[] = [],
-  ) => await named(client.query<R>(asQuery(statement, values)))
+  ) => await named(client.query<R>(asQuery(statement, values, spread)))
 }
 
 /** Text without values goes as one simple query, which may hold several statements. */
-function asQuery(statement: Statement | string, values: readonly unknown[]) {
-  const query = typeof statement === 'string' ? { text: statement } : statement
-  return values.length === 0 ? query : { ...query, values: [...values] }
+function asQuery(
+  statement: Statement | string,
+  values: readonly unknown[],
+  spread: ByShard | null,
+) {
+  if (typeof statement === 'string') return { text: statement, ...given(values) }
+  const { name, text } = statement
+  return { name, text: (spread && statement.spread) ?? text, ...given(values) }
+}
+
+function given(values: readonly unknown[]) {
+  return values.length === 0 ? {} : { values: [...values] }
 }
 
 function countWarnings(client: ClientBase): () => number {

@@ -1,7 +1,11 @@
 import type { QueryResult, QueryResultRow } from 'pg'
+import type { ByShard } from './citus/shards.ts'
 
-/** A statement with a name is prepared once per connection. */
-export type Statement = Readonly<{ name: string; text: string }>
+/**
+ * A statement with a name is prepared once per connection. `spread` is its text where Citus does
+ * not take the other one, or not well.
+ */
+export type Statement = Readonly<{ name: string; text: string; spread?: string }>
 
 /**
  * Something that runs SQL: a pool for single reads, or the connection of a transaction.
@@ -14,3 +18,11 @@ export type Queryable = {
     values?: readonly unknown[],
   ): Promise<QueryResult<R>>
 }
+
+/** One connection, which knows where rows lie. */
+export type Session = Queryable &
+  Readonly<{
+    /** Whether the books lie on the workers of a Citus cluster. */
+    spread: boolean
+    byShard: ByShard
+  }>

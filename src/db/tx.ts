@@ -2,7 +2,8 @@ import type { QueryResult, QueryResultRow } from 'pg'
 import { AppError } from '../errors.ts'
 import { isLostConnection } from './errors.ts'
 import type { Lent, Pool } from './pool.ts'
-import type { Queryable, Statement } from './query.ts'
+import type { Session, Statement } from './query.ts'
+import { beginning } from './session.ts'
 
 export type TransactionOptions = Readonly<{
   /** How long one statement waits for a lock before it fails with `database_unavailable`. */
@@ -18,13 +19,13 @@ export type TransactionOptions = Readonly<{
  */
 export async function inTransaction<T>(
   pool: Pool,
-  work: (tx: Queryable) => Promise<T>,
+  work: (tx: Session) => Promise<T>,
   options: TransactionOptions,
 ): Promise<T> {
   const lent = await pool.lend()
   const tx = bounded(lent)
   try {
-    await tx.query(begin(options.lockTimeoutMs))
+    for (const text of beginning(lent, options.lockTimeoutMs)) await tx.query(text)
     const result = await work(tx)
     tx.close()
     await commit(lent)
@@ -59,13 +60,15 @@ export async function commit(connection: Pick<Lent, 'query' | 'warnings'>): Prom
   if (connection.warnings() > warningsBefore) throw new AppError('outcome_unknown')
 }
 
-type BoundedTransaction = Queryable & { close(): void; failed(): boolean }
+type BoundedTransaction = Session & { close(): void; failed(): boolean }
 
 /** Refuses statements after the end: they would run in somebody else's transaction. */
 function bounded(lent: Lent): BoundedTransaction {
   let open = true
   let failed = false
   return {
+    spread: lent.spread,
+    byShard: lent.byShard,
     close: () => {
       open = false
     },
@@ -97,11 +100,4 @@ async function leave(lent: Lent, failed: boolean): Promise<void> {
   } catch {
     lent.destroy()
   }
-}
-
-function begin(lockTimeoutMs: number): string {
-  if (!Number.isSafeInteger(lockTimeoutMs) || lockTimeoutMs < 1) {
-    throw new RangeError(`lockTimeoutMs must be a whole number above zero, not ${lockTimeoutMs}`)
-  }
-  return `begin isolation level read committed; set local lock_timeout = ${lockTimeoutMs}`
 }

@@ -1,5 +1,6 @@
 import { isLockTimeout } from '../db/errors.ts'
 import type { LedgerConnection } from '../db/pool.ts'
+import { begin } from '../db/session.ts'
 import type { Micros } from '../time.ts'
 import type { Account, AccountId, Accounts, Entry } from './account.ts'
 import { createWriter, noWrites } from './commit.ts'
@@ -37,7 +38,7 @@ export async function writeBatch<P, R>(
 ): Promise<Written<R>> {
   const send = tx.gather()
   const asking = Promise.all([
-    tx.query(`begin isolation level read committed; set local lock_timeout = ${lockMs}`),
+    begin(tx, lockMs),
     store.lockAccounts(tx, accountsOf(rides)).catch(asAccountsLocked),
     passengers.look(tx, rides),
   ])

@@ -3,7 +3,7 @@ import { DatabaseError } from 'pg'
 import type { QueryResult, QueryResultRow } from 'pg'
 import { isLostConnection } from '../db/errors.ts'
 import type { LedgerConnection } from '../db/pool.ts'
-import type { Queryable, Statement } from '../db/query.ts'
+import type { Session, Statement } from '../db/query.ts'
 import { AppError } from '../errors.ts'
 import { inTime } from './connection.ts'
 
@@ -11,7 +11,7 @@ import { inTime } from './connection.ts'
  * The writes of a batch, which hears no answer while it makes them: they are kept back for COMMIT,
  * to leave in one packet with it. What must hold, a statement checks by itself.
  */
-export type Writer = Queryable &
+export type Writer = Session &
   Readonly<{
     /** No more writes come. */
     end: () => Writes
@@ -27,6 +27,8 @@ export function createWriter(tx: LedgerConnection): Writer {
   const answers: Promise<unknown>[] = []
   let open = true
   return {
+    spread: tx.spread,
+    byShard: tx.byShard,
     query: async <R extends QueryResultRow>(
       statement: Statement | string,
       values?: readonly unknown[],

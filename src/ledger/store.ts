@@ -6,7 +6,7 @@ import {
   timeArray,
   uuidArray,
 } from '../db/arrays.ts'
-import type { Queryable } from '../db/query.ts'
+import type { Queryable, Session } from '../db/query.ts'
 import type { TransactionId } from '../ids/ids.ts'
 import { printTime } from '../time.ts'
 import type { Micros } from '../time.ts'
@@ -22,9 +22,16 @@ const lockStatement = {
          where account_id = any($1::uuid[]) order by account_id for update`,
 }
 
-/** Locks accounts in the order of their ids, so that no two batches ever wait in a circle. */
-export async function lockAccounts(tx: Queryable, ids: readonly AccountId[]): Promise<Accounts> {
-  const { rows } = await tx.query<Account>(lockStatement, [uuidArray(ids)])
+/**
+ * Locks accounts in one order, so that no two batches ever wait in a circle: shard by shard, and
+ * there in the order of their ids.
+ */
+export async function lockAccounts(tx: Session, ids: readonly AccountId[]): Promise<Accounts> {
+  const pieces = tx.byShard(ids, (id) => id)
+  const locked = pieces.map(
+    async (piece) => await tx.query<Account>(lockStatement, [uuidArray(piece)]),
+  )
+  const rows = (await Promise.all(locked)).flatMap((answer) => answer.rows)
   return new Map(rows.map((row) => [row.id, row]))
 }
 
@@ -50,14 +57,17 @@ const lockFreeStatement = {
  * no lock: it runs outside of a transaction.
  */
 export async function lockedElsewhere(
-  db: Queryable,
+  db: Session,
   ids: readonly AccountId[],
 ): Promise<readonly AccountId[]> {
-  const [there, { rows }] = await Promise.all([
+  const pieces = db.byShard(ids, (id) => id)
+  const [there, ...locked] = await Promise.all([
     readAccounts(db, ids),
-    db.query<Pick<Account, 'id'>>(lockFreeStatement, [uuidArray(ids)]),
+    ...pieces.map(
+      async (piece) => await db.query<Pick<Account, 'id'>>(lockFreeStatement, [uuidArray(piece)]),
+    ),
   ])
-  const free = new Set(rows.map(({ id }) => id))
+  const free = new Set(locked.flatMap(({ rows }) => rows.map(({ id }) => id)))
   return [...there.keys()].filter((id) => !free.has(id))
 }
 
@@ -69,7 +79,8 @@ const writeAccountsStatement = {
   name: 'ledger_write_accounts',
   text: `update account a
          set version = case when a.version = n.read_version then n.version else
-               ('books disagree: an account changed under its lock: ' || a.account_id)::bigint end,
+               ('books disagree: an account changed under its lock: '
+                || a.account_id::text)::bigint end,
              balance = n.balance, held = n.held, sent = n.sent, withdrawn = n.withdrawn,
              sending = n.sending, withdrawing = n.withdrawing, at = n.at
          from (
@@ -84,6 +95,15 @@ const writeAccountsStatement = {
 
 /** Writes accounts that were read, and locked, as they are in `before`. */
 export async function writeAccounts(
+  tx: Session,
+  before: Accounts,
+  changed: readonly Account[],
+): Promise<void> {
+  const pieces = tx.byShard(changed, ({ id }) => id)
+  await Promise.all(pieces.map(async (piece) => await writePiece(tx, before, piece)))
+}
+
+async function writePiece(
   tx: Queryable,
   before: Accounts,
   changed: readonly Account[],

@@ -1,5 +1,6 @@
 import type { LedgerConnection } from '../db/pool.ts'
 import { isLockTimeout } from '../db/errors.ts'
+import { begin } from '../db/session.ts'
 import type { AccountId } from './account.ts'
 import { inTime, ownConnection } from './connection.ts'
 import { lockAccounts, lockedElsewhere } from './store.ts'
@@ -78,7 +79,7 @@ export function watchStuck(connect: () => Promise<LedgerConnection>, onTurn: () 
 }
 
 async function hadTurn(tx: LedgerConnection, id: AccountId): Promise<boolean> {
-  await tx.query(`begin; set local lock_timeout = ${TURN_MS}`)
+  await begin(tx, TURN_MS)
   try {
     await lockAccounts(tx, [id])
     return true

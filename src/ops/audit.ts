@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { beginMoment } from '../db/citus/moment.ts'
 import type { Pool } from '../db/pool.ts'
 
 /** A row that breaks an invariant. */
@@ -16,11 +17,16 @@ const OFFENCES_SHOWN = 20
 const beginSnapshot = `begin isolation level repeatable read read only;
   set local enable_seqscan = on`
 
-/** The invariants, in order: one file, one query that answers with the rows that break it. */
-export function readChecks(): readonly Check[] {
+/**
+ * The invariants, in order: one file, one query that answers with the rows that break it. What
+ * must be asked of each shard stands in `shards/` under the same name.
+ */
+export function readChecks(spread = false): readonly Check[] {
+  const ofShards = new Set(spread ? readdirSync(new URL('shards/', directory)) : [])
   const names = readdirSync(directory).filter((name) => name.endsWith('.sql'))
   return names.sort().map((name) => {
-    const sql = readFileSync(new URL(name, directory), 'utf8')
+    const path = ofShards.has(name) ? `shards/${name}` : name
+    const sql = readFileSync(new URL(path, directory), 'utf8')
     const comments = sql.split('\n').filter((line) => line.startsWith('-- '))
     const rule = comments.map((line) => line.slice(3)).join(' ')
     return { name: name.replace('.sql', ''), rule, sql }
@@ -31,7 +37,7 @@ export function readChecks(): readonly Check[] {
  * Holds the books against the invariants by plain SQL that shares no code with the ledger. All
  * queries see one moment, also while money moves.
  *
- * @param pool Its statements may take minutes.
+ * @param pool Of two connections at least, whose statements may take minutes.
  * @returns One finding for each invariant; what holds has no offences.
  */
 export async function auditBooks(
@@ -40,9 +46,10 @@ export async function auditBooks(
 ): Promise<readonly Finding[]> {
   const connection = await pool.lend()
   try {
-    await connection.query(beginSnapshot)
+    if (connection.spread) await beginMoment(pool, connection)
+    else await connection.query(beginSnapshot)
     const findings: Finding[] = []
-    for (const { name, rule, sql } of readChecks()) {
+    for (const { name, rule, sql } of readChecks(connection.spread)) {
       // Materialized, so that it is planned to read all, and not to have the first few soon.
       const query = `with offence as materialized (${sql})
         select * from offence limit ${OFFENCES_SHOWN}`

@@ -45,6 +45,7 @@ type Job = Readonly<{
   outcome: string
   error: unknown
 }>
+type CommitsLook = Readonly<{ waiting: number; finished: number; away: number }>
 type DatabaseEvent = Readonly<{ event: string; error?: unknown }>
 type AccessTrouble = Readonly<{ message: string }>
 type AuthTrouble = Readonly<{ message: string; error: unknown }>
@@ -74,6 +75,7 @@ export function createTelemetry({ log, poolCounts, processCounts }: TelemetryPar
       log.warn({ message, err: error }, 'auth')
     }),
     listen('farthing:database.event', countDatabaseEvents(registry, log)),
+    listen('farthing:database.commits', countCommits(registry, log)),
   ]
   return {
     metrics: async () => ({ type: registry.contentType, text: await registry.metrics() }),
@@ -178,6 +180,32 @@ function gaugeProcesses(registry: Registry, processCounts: () => ProcessCounts):
       for (const { role, state, count } of processCounts()) processes.set({ role, state }, count)
     },
   })
+}
+
+/** What a crash left between the two phases of a commit, on a Citus cluster. */
+function countCommits(registry: Registry, log: Logger): (look: CommitsLook) => void {
+  const registers = [registry]
+  const unfinished = new Gauge({
+    name: 'farthing_commits_unfinished',
+    help: 'Parts of commits that a Citus worker has prepared, and nobody finished within 2 s',
+    registers,
+  })
+  const finished = new Counter({
+    name: 'farthing_commits_finished_total',
+    help: 'Parts of commits that were left unfinished, and that this process finished',
+    registers,
+  })
+  const workers = new Gauge({
+    name: 'farthing_citus_workers_away',
+    help: 'Workers of Citus that did not answer the latest look',
+    registers,
+  })
+  return (look) => {
+    unfinished.set(look.waiting - look.finished)
+    finished.inc(look.finished)
+    workers.set(look.away)
+    if (look.waiting > 0 || look.away > 0) log.warn(look, 'commits left between their two phases')
+  }
 }
 
 function gaugePool(registry: Registry, poolCounts: () => PoolCounts): void {

@@ -13,6 +13,7 @@ import type { RequestRecord, StoredTransaction } from './ride/passenger.ts'
 import { BANK_TAKES, expiry, replay, submission } from './pay.ts'
 import type { Key } from './asks.ts'
 import { stateOf, states } from './rules/state.ts'
+import * as requests from './ride/store.ts'
 import * as store from './store.ts'
 import { refusalOf } from './rules/verdict.ts'
 import { payerView, termsOf } from './rules/view.ts'
@@ -55,7 +56,7 @@ async function replayed(
   parts: PaymentParts,
   request: RequestRecord | null,
 ): Promise<Answered<TransactionView> | null> {
-  const found = request ? await store.findRequests(parts.pool, [request]) : []
+  const found = request ? await requests.findRequests(parts.pool, [request]) : []
   if (!request || found.length === 0) return null
   return await replay(parts, request.caller, replayOf(request, found).subject)
 }

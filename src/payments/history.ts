@@ -12,6 +12,7 @@ import { digestKey } from './rules/fingerprint.ts'
 import { LOCK_TIMEOUT_MS } from './parts.ts'
 import type { PaymentParts } from './parts.ts'
 import type { PageAsk, Payments, RequestOutcome } from './asks.ts'
+import * as requests from './ride/store.ts'
 import * as store from './store.ts'
 import { payeeView, payeeViewOf, payerView } from './rules/view.ts'
 import type { Page, TransactionView } from './rules/views.ts'
@@ -144,7 +145,7 @@ export async function findRequest(
   key: string,
 ): Promise<RequestOutcome> {
   const wanted = [{ caller, key: digestKey(key) }]
-  const [sure] = await store.findRequests(parts.pool, wanted)
+  const [sure] = await requests.findRequests(parts.pool, wanted)
   const found = sure ?? (await findUnderLock(parts, wanted))
   if (!found) throw new AppError('request_unknown')
   const { action, createdAt, subject } = found
@@ -153,8 +154,8 @@ export async function findRequest(
 
 async function findUnderLock(
   parts: PaymentParts,
-  wanted: Parameters<typeof store.findRequests>[1],
-): Promise<store.FoundRequest | undefined> {
+  wanted: Parameters<typeof requests.findRequests>[1],
+): Promise<requests.FoundRequest | undefined> {
   try {
     return await inTransaction(
       parts.pool,
@@ -163,7 +164,7 @@ async function findUnderLock(
           tx,
           wanted.map(({ caller }) => walletOf(caller)),
         )
-        return (await store.findRequests(tx, wanted))[0]
+        return (await requests.findRequests(tx, wanted))[0]
       },
       { lockTimeoutMs: LOCK_TIMEOUT_MS },
     )

@@ -18,6 +18,7 @@ import type { PaymentParts } from './parts.ts'
 import type { Begin, Reason } from './ride/passenger.ts'
 import type { Key, MoneyMove, Shown } from './asks.ts'
 import { states } from './rules/state.ts'
+import * as requests from './ride/store.ts'
 import * as store from './store.ts'
 import { declineReasonOf, refusalOf } from './rules/verdict.ts'
 import { decidedRow, payerView } from './rules/view.ts'
@@ -82,7 +83,7 @@ async function orReplay<T>(
   } catch (error) {
     const record = requestRecord(parts.digestKey, ask, null)
     if (!record || !(error instanceof AppError)) throw error
-    const found = await store.findRequests(parts.pool, [record])
+    const found = await requests.findRequests(parts.pool, [record])
     if (found.length === 0) throw error
     return await replay(parts, ask.caller, replayOf(record, found).subject)
   }

@@ -12,7 +12,7 @@ import { sendCode } from './people.ts'
 import { once, replayOf, requestRecord } from './ride/once.ts'
 import type { Ask } from './ride/once.ts'
 import type { Answered } from './rules/views.ts'
-import * as store from './store.ts'
+import * as requests from './ride/store.ts'
 
 export type SignUpParts = QuietParts & Readonly<{ directory: Directory }>
 
@@ -74,7 +74,7 @@ async function earlierSignUp(
   const caller = key === null ? null : await userByLogin(parts.pool, ask.email)
   if (!caller) throw taken
   const record = requestRecord(parts.digestKey, signUpRequest(caller, ask, key), null)
-  const found = record ? await store.findRequests(parts.pool, [record]) : []
+  const found = record ? await requests.findRequests(parts.pool, [record]) : []
   const earlier = record && found.length > 0 ? replayOf<UserId>(record, found).subject : null
   if (!earlier) throw taken
   return { value: earlier, replayed: true }

@@ -4,8 +4,7 @@ import type { TransactionId, UserId } from '../ids/ids.ts'
 import { entryKinds } from '../ledger/account.ts'
 import { printTime } from '../time.ts'
 import type { Micros } from '../time.ts'
-import type { Digest } from './rules/fingerprint.ts'
-import type { Begin, CodeRecord, Next, RequestRecord, StoredTransaction } from './ride/passenger.ts'
+import type { Begin, CodeRecord, Next, StoredTransaction } from './ride/passenger.ts'
 import { states } from './rules/state.ts'
 import type { State } from './rules/state.ts'
 
@@ -60,7 +59,7 @@ const advanceStatement = {
   text: `update transaction t
          set status = case when t.status = n.read_status then n.status else
                ('books disagree: a transaction went on under the lock of its payer: '
-                || t.transaction_id)::smallint end,
+                || t.transaction_id::text)::smallint end,
              decline_reason = n.decline_reason, posted_at = n.at, until = n.until
          from unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::smallint[], $5::text[],
                      $6::timestamptz[], $7::timestamptz[])
@@ -84,64 +83,6 @@ export async function advanceTransactions(
     timeArray(rows.map(({ at }) => at)),
     timeArray(steps.map(({ until }) => until)),
   ])
-}
-
-const insertRequestsStatement = {
-  name: 'payments_insert_requests',
-  text: `insert into request (user_id, key_digest, request_digest, action, subject_id, created_at)
-         select user_id, key_digest, request_digest, action, subject_id, $6::timestamptz
-         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[])
-           as n (user_id, key_digest, request_digest, action, subject_id)`,
-}
-
-export const REQUEST_ONCE = 'request_pkey'
-
-export async function insertRequests(
-  tx: Queryable,
-  rows: readonly RequestRecord[],
-  at: Micros,
-): Promise<void> {
-  await tx.query(insertRequestsStatement, [
-    uuidArray(rows.map(({ caller }) => caller)),
-    uuidArray(rows.map(({ key }) => key)),
-    uuidArray(rows.map(({ ask }) => ask)),
-    textArray(rows.map(({ action }) => action)),
-    uuidArray(rows.map(({ subject }) => subject)),
-    printTime(at),
-  ])
-}
-
-/** A request that was carried out. */
-export type FoundRequest = Readonly<{
-  userId: UserId
-  key: Digest
-  ask: Digest
-  action: string
-  subject: string | null
-  createdAt: Micros
-}>
-
-const findRequestsStatement = {
-  name: 'payments_find_requests',
-  text: `select r.user_id as "userId", r.key_digest as key, r.request_digest as ask, r.action,
-                r.subject_id as subject, r.created_at as "createdAt"
-         from unnest($1::uuid[], $2::uuid[]) as n (user_id, key_digest)
-         cross join lateral (
-           select * from request
-           where user_id = n.user_id and key_digest = n.key_digest
-           limit 1  -- one look-up for each, whatever the planner thinks of the table
-         ) r`,
-}
-
-export async function findRequests(
-  db: Queryable,
-  wanted: readonly Readonly<{ caller: UserId; key: Digest }>[],
-): Promise<readonly FoundRequest[]> {
-  const { rows } = await db.query<FoundRequest>(findRequestsStatement, [
-    uuidArray(wanted.map(({ caller }) => caller)),
-    uuidArray(wanted.map(({ key }) => key)),
-  ])
-  return rows
 }
 
 const findTransactionsStatement = {
@@ -354,47 +295,4 @@ const knowsPayeeStatement = {
 /** True for ever once it is true, so it may be asked without a lock. */
 export async function knowsPayee(db: Queryable, payer: UserId, payee: UserId): Promise<boolean> {
   return (await db.query(knowsPayeeStatement, [payer, payee])).rows.length > 0
-}
-
-const reserveRequestStatement = {
-  name: 'payments_reserve_request',
-  text: `insert into request (user_id, key_digest, request_digest, action, created_at)
-         values ($1, $2, $3, $4, $5)
-         on conflict (user_id, key_digest) do nothing`,
-}
-
-/** Waits for a request under the same key that is still under way. @returns whether it is new. */
-export async function reserveRequest(
-  tx: Queryable,
-  record: RequestRecord,
-  at: Micros,
-): Promise<boolean> {
-  const { caller, key, ask, action } = record
-  const values = [caller, key, ask, action, printTime(at)]
-  return (await tx.query(reserveRequestStatement, values)).rowCount === 1
-}
-
-const nameSubjectStatement = {
-  name: 'payments_name_subject',
-  text: `update request set subject_id = $3 where user_id = $1 and key_digest = $2`,
-}
-
-export async function nameSubject(
-  tx: Queryable,
-  record: RequestRecord,
-  subject: string,
-): Promise<void> {
-  await tx.query(nameSubjectStatement, [record.caller, record.key, subject])
-}
-
-const dropRequestStatement = {
-  name: 'payments_drop_request',
-  text: `delete from request where user_id = $1 and key_digest = $2`,
-}
-
-/**
- * Takes back a reservation in the transaction that made it: what was refused may be asked again.
- */
-export async function dropRequest(tx: Queryable, record: RequestRecord): Promise<void> {
-  await tx.query(dropRequestStatement, [record.caller, record.key])
 }

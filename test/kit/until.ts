@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Pool } from '../../src/db/pool.ts'
+import { onCitus } from './server.ts'
 
 const PAUSE_MS = 20
 /** Much longer than anything here takes, so that running out of it is a finding. */
@@ -21,13 +22,15 @@ export async function until<T>(
   return assert.fail(`waited for ${patienceMs} ms in vain: ${what}`)
 }
 
+const waiting = `select count(*)::int as count from pg_stat_activity
+  where datname = current_database() and wait_event_type = 'Lock'`
+const waitingThere = `select sum(result::int)::int as count
+  from run_command_on_all_nodes($command$ ${waiting} $command$)`
+
 /** Waits until so many sessions of the pool's database wait for somebody's lock. */
 export async function untilLocked(pool: Pool, sessions: number): Promise<void> {
   await until(`${sessions} wait for a lock`, async () => {
-    const { rowCount } = await pool.query(
-      `select from pg_stat_activity
-       where datname = current_database() and wait_event_type = 'Lock'`,
-    )
-    return (rowCount ?? 0) >= sessions
+    const { rows } = await pool.query<{ count: number }>(onCitus() ? waitingThere : waiting)
+    return (rows[0]?.count ?? 0) >= sessions
   })
 }

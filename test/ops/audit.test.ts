@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, test } from 'node:test'
 import { auditBooks, printFinding, readChecks } from '../../src/ops/audit.ts'
+import { onCitus } from '../kit/server.ts'
 import { books } from './audited.ts'
 import { tamperedAccounts } from './tampered-accounts.ts'
 import { tamperedTransactions } from './tampered-transactions.ts'
@@ -52,8 +53,10 @@ test('each finding is told as soon as it is found', async () => {
 const each = Object.entries(tamperings).flatMap(([check, all]) =>
   all.map((one) => ({ check, ...one })),
 )
+const ofShards = 'test/citus/moment.test.ts does it to a shard'
 for (const { check, what, sql, row } of each) {
-  test(`${check} finds ${what}`, async () => {
+  const skip = onCitus() && sql.startsWith('alter table') && ofShards
+  test(`${check} finds ${what}`, { skip }, async () => {
     const found = (await books.offencesAfter(sql)).get(check)
     assert(
       found?.some((one) => one.startsWith(row)),

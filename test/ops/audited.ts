@@ -6,12 +6,23 @@ import { auditBooks } from '../../src/ops/audit.ts'
 import { settleInstruction } from '../../src/payments/bank-transfer.ts'
 import type { Party } from '../../src/payments/rules/views.ts'
 import { HOUR } from '../../src/time.ts'
-import { testServer } from '../kit/server.ts'
+import { onCitus, testServer } from '../kit/server.ts'
 import { startWorld } from '../kit/world.ts'
 import type { World } from '../kit/world.ts'
 
 /** The tables that the audit reads. They are put back after each tampering. */
 const tables = ['account', 'entry', 'transaction', 'request', 'app_user', 'bank_account']
+
+const refill = (source: string) =>
+  tables.flatMap((table) => [
+    `delete from public.${table}`,
+    `insert into public.${table} select * from ${source}${table}`,
+  ])
+
+const clusterSettings = [
+  `set citus.propagate_set_commands = 'local'`,
+  `set citus.multi_shard_modify_mode = 'sequential'`,
+]
 
 /** An entry that never came out of the ledger. */
 export type ForgedEntry = Readonly<{
@@ -56,6 +67,7 @@ async function openAudited(): Promise<Audited> {
   url.pathname = new URL(world.url).pathname
   const superuser = new Client({ connectionString: url.href })
   await superuser.connect()
+  for (const setting of onCitus() ? clusterSettings : []) await superuser.query(setting)
   const history = await makeHistory(world)
   for (const table of tables) await superuser.query(`create table saved_${table} as table ${table}`)
 
@@ -64,12 +76,30 @@ async function openAudited(): Promise<Audited> {
     const found = findings.filter(({ offences }) => offences.length > 0)
     return new Map(found.map(({ name, offences }) => [name, offences.map(({ row }) => row)]))
   }
+  const pastTriggers = async (...statements: readonly string[]): Promise<void> => {
+    try {
+      await superuser.query('begin')
+      await superuser.query('set local session_replication_role = replica')
+      for (const statement of statements) await superuser.query(statement)
+      await superuser.query('commit')
+    } catch (error) {
+      await superuser.query('rollback')
+      throw error
+    }
+  }
   const offencesAfter = async (sql: string): Promise<Offences> => {
-    await superuser.query(`set session_replication_role = replica; ${sql}`)
+    if (onCitus()) {
+      // What shards do not take is done to copies, which their names find first.
+      const copies = tables.flatMap((table) => [
+        `create temp table ${table} (like public.${table} including defaults) on commit drop`,
+        `insert into ${table} select * from public.${table}`,
+      ])
+      await pastTriggers(...copies, sql, ...refill('pg_temp.'))
+      return await offences()
+    }
+    await pastTriggers(sql)
     const found = await offences()
-    await superuser.query(
-      'reset session_replication_role; alter table entry enable trigger entry_append_only',
-    )
+    await superuser.query('alter table entry enable trigger entry_append_only')
     return found
   }
   return {
@@ -79,11 +109,7 @@ async function openAudited(): Promise<Audited> {
     offencesAfter,
     offencesOf: async (entries) => await offencesAfter(entries.map(appended).join(';')),
     putBack: async () => {
-      await superuser.query('begin; set local session_replication_role = replica')
-      for (const table of tables) {
-        await superuser.query(`truncate ${table}; insert into ${table} table saved_${table}`)
-      }
-      await superuser.query('commit')
+      await pastTriggers(...refill('saved_'))
     },
     close: async () => {
       await superuser.end()

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Queryable } from '../../db/query.ts'
+import type { Queryable, Statement } from '../../db/query.ts'
 import type { EventId, UserId } from '../../ids/ids.ts'
 import { firstIdAt, NOBODY } from '../../ids/ids.ts'
 import { printTime } from '../../time.ts'
@@ -130,23 +130,26 @@ export const expiring = [
   'factor_reset',
 ] as const
 
-/** Each by the index that leads to its oldest rows. Rows that somebody has locked are in use. */
-const eraseTexts: Readonly<Record<(typeof expiring)[number], string>> = {
-  auth_ticket: `delete from auth_ticket where digest in (
-    select digest from auth_ticket where expires_at < $1
-    order by expires_at limit $2 for update skip locked)`,
-  meter: `delete from meter where name in (
-    select name from meter where expires_at < $1
-    order by expires_at limit $2 for update skip locked)`,
-  revocation: `delete from revocation where revocation_id in (
-    select revocation_id from revocation where expires_at < $1
-    order by revoked_at limit $2 for update skip locked)`,
-  oidc_payload: `delete from oidc_payload where (kind, id) in (
-    select kind, id from oidc_payload where expires_at < $1
-    order by expires_at limit $2 for update skip locked)`,
-  factor_reset: `delete from factor_reset where user_id in (
-    select user_id from factor_reset where ready_at < $1
-    order by user_id limit $2 for update skip locked)`,
+/**
+ * Each by the index that leads to its oldest rows. Rows that somebody has locked are in use. Citus
+ * cannot pass over them: there a row is looked at again once it is free, and is then left alone if
+ * it has a new end.
+ */
+const erasure = (table: string, key: string, end: string, order = end) => ({
+  name: `auth_erase_${table}`,
+  text: `delete from ${table} where (${key}) in (
+    select ${key} from ${table} where ${end} < $1
+    order by ${order} limit $2 for update skip locked)`,
+  spread: `delete from ${table} where ${end} < $1 and (${key}) in (
+    select ${key} from ${table} where ${end} < $1 order by ${order} limit $2)`,
+})
+
+const erasures: Readonly<Record<(typeof expiring)[number], Statement>> = {
+  auth_ticket: erasure('auth_ticket', 'digest', 'expires_at'),
+  meter: erasure('meter', 'name', 'expires_at'),
+  revocation: erasure('revocation', 'revocation_id', 'expires_at', 'revoked_at'),
+  oidc_payload: erasure('oidc_payload', 'kind, id', 'expires_at'),
+  factor_reset: erasure('factor_reset', 'user_id', 'ready_at', 'user_id'),
 }
 
 /** Deletes rows that ended before then, so many at most. @returns How many they were. */
@@ -156,7 +159,7 @@ export async function deleteExpired(
   until: Micros,
   limit: number,
 ): Promise<number> {
-  const { rowCount } = await db.query(eraseTexts[table], [printTime(until), limit])
+  const { rowCount } = await db.query(erasures[table], [printTime(until), limit])
   return rowCount ?? 0
 }
 

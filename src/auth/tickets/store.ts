@@ -34,7 +34,7 @@ const insertOnlyStatement = {
   name: 'auth_insert_only_ticket',
   text: `insert into auth_ticket (digest, purpose, user_id, expires_at)
          select $1::bytea, $2::text, $3::uuid, $4::timestamptz
-         where not exists (select from auth_ticket where user_id = $3 and purpose = $2)`,
+         where not exists (select 1 from auth_ticket where user_id = $3 and purpose = $2)`,
 }
 
 /** A ticket of one user, which belongs to nothing else. */

@@ -6,7 +6,7 @@ import type { Queryable } from '../../db/query.ts'
 const BESIDE_LANES = 2
 /** Beside one for each job the queue listens, has one to spare and one to find who has died. */
 const BESIDE_JOBS = 3
-const AUDIT = 1
+const AUDIT = 2
 /** Commands in other shells, a migration, and what PostgreSQL keeps for its superuser. */
 const OTHERS = 12
 

@@ -79,11 +79,11 @@ function buildDelivery({ smtpUrl, mailFrom, sms }: Config, pool: Pool, clock: Cl
   return smtpDelivery(smtpUrl, mailFrom, sms ? smsGateway(sms.url, sms.token) : noSms)
 }
 
-/** On a connection of its own: it may read for minutes. */
+/** On connections of its own: it may read for minutes. */
 export function openAuditPool(url: string): Pool {
   return openPool({
     url,
-    max: 1,
+    max: 2,
     statementTimeoutMs: AUDIT_TIMEOUT_MS,
     applicationName: 'farthing audit',
   })

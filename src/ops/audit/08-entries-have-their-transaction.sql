@@ -19,6 +19,9 @@ from (
            when e.account_id = t.payee_id and t.kind in (1, 4) and e.amount > 0 then t.note
          end as has_other_note
   from entry e
-  left join transaction t on t.transaction_id = e.transaction_id
+  left join (
+    select transaction_id, payer_id, payee_id, kind, note from transaction
+    offset 0  /* which has Citus gather them: most lie on another shard than the entry */
+  ) t on t.transaction_id = e.transaction_id
 ) matched
 where (kind <> 5 and kind_meant is null) or kind <> kind_meant or is_stray_mark or has_other_note

@@ -26,7 +26,10 @@ judged as (
   from transaction t
   left join can on can.kind = t.kind
   left join app_user payer on payer.user_id = t.payer_id
-  left join app_user payee on payee.user_id = t.payee_id
+  left join (
+    select user_id from app_user
+    offset 0  /* which has Citus gather them: a payee lies on another shard than the payer */
+  ) payee on payee.user_id = t.payee_id
   left join bank_account b on b.user_id = t.payer_id and b.bank_account_id = t.bank_account_id
 )
 select 'transaction ' || transaction_id as "row", why || ', and its payer ' || payer_id as why

@@ -1,5 +1,5 @@
 import { isLockTimeout, isUniqueViolation } from '../../db/errors.ts'
-import type { Queryable } from '../../db/query.ts'
+import type { Queryable, Session } from '../../db/query.ts'
 import { inTransaction } from '../../db/tx.ts'
 import { AppError } from '../../errors.ts'
 import type { UserId } from '../../ids/ids.ts'
@@ -11,8 +11,8 @@ import { digestKey, fingerprint } from '../rules/fingerprint.ts'
 import { LOCK_TIMEOUT_MS } from '../parts.ts'
 import type { PaymentParts, QuietParts } from '../parts.ts'
 import type { Passenger, Reason, RequestRecord } from './passenger.ts'
-import * as store from '../store.ts'
-import type { FoundRequest } from '../store.ts'
+import * as requests from './store.ts'
+import type { FoundRequest } from './store.ts'
 
 export type Ask = Readonly<{
   caller: UserId
@@ -58,14 +58,14 @@ export async function once<S extends string>(
     async (tx) => {
       await lockCaller(tx, ask)
       if (record && !(await reserve(tx, record, parts))) {
-        return { outcome: replayOf<S>(record, await store.findRequests(tx, [record])) }
+        return { outcome: replayOf<S>(record, await requests.findRequests(tx, [record])) }
       }
       const done = await attempt(tx, work, options.countsRefusals)
       if (done instanceof AppError) {
-        if (record) await store.dropRequest(tx, record)
+        if (record) await requests.dropRequest(tx, record)
         return { refusal: done }
       }
-      if (record && done !== null) await store.nameSubject(tx, record, done)
+      if (record && done !== null) await requests.nameSubject(tx, record, done)
       return { outcome: { subject: done, replayed: false } }
     },
     { lockTimeoutMs: LOCK_TIMEOUT_MS },
@@ -90,7 +90,7 @@ export function replayOf<S extends string>(
  * ask for, so that no two of them wait for each other, and whoever looks a request up under this
  * lock sees what came of it.
  */
-async function lockCaller(tx: Queryable, { caller, key }: Ask): Promise<void> {
+async function lockCaller(tx: Session, { caller, key }: Ask): Promise<void> {
   try {
     await lockAccounts(tx, [walletOf(caller)])
   } catch (error) {
@@ -100,7 +100,7 @@ async function lockCaller(tx: Queryable, { caller, key }: Ask): Promise<void> {
 }
 
 async function reserve(tx: Queryable, record: RequestRecord, parts: QuietParts) {
-  return await store.reserveRequest(tx, record, parts.clock.now())
+  return await requests.reserveRequest(tx, record, parts.clock.now())
 }
 
 async function attempt<S>(tx: Queryable, work: Work<S>, countsRefusals: boolean) {
@@ -126,7 +126,7 @@ export async function postOnce(
   try {
     return await parts.ledger.post(ride)
   } catch (error) {
-    if (!isUniqueViolation(error, store.REQUEST_ONCE)) throw error
+    if (!isUniqueViolation(error, requests.REQUEST_ONCE)) throw error
     throw new AppError('request_in_progress', {}, { cause: error })
   }
 }

@@ -17,8 +17,10 @@ import { brokenLimit, nothingBefore, used, WINDOW } from '../rules/limits.ts'
 import type { WindowStart, LimitRules } from '../rules/limits.ts'
 import type { Begin, Next, Passenger, Reason } from './passenger.ts'
 import { states } from '../rules/state.ts'
+import * as requestStore from './store.ts'
 import * as store from '../store.ts'
-import type { FoundRequest, NewTransaction } from '../store.ts'
+import type { FoundRequest } from './store.ts'
+import type { NewTransaction } from '../store.ts'
 import { declineReasonOf } from '../rules/verdict.ts'
 
 type PaymentRide = Ride<Passenger>
@@ -68,7 +70,8 @@ async function lookUpRequests(tx: Queryable, rides: readonly PaymentRide[]) {
   const wanted = rides.flatMap(({ passenger }) => passenger.request ?? [])
   const found = new Map<string, FoundRequest>()
   if (wanted.length > 0) {
-    for (const row of await store.findRequests(tx, wanted)) found.set(row.userId + row.key, row)
+    for (const row of await requestStore.findRequests(tx, wanted))
+      found.set(row.userId + row.key, row)
   }
   return ({ passenger: { request } }: PaymentRide): Refusal => {
     const earlier = request && found.get(request.caller + request.key)
@@ -229,7 +232,7 @@ function* writeNew(
   yield* codes
   const requests = settled.flatMap(({ ride }) => ride.passenger.request ?? [])
   const at = settled.flatMap(({ verdict }) => (verdict.outcome === 'void' ? [] : verdict.at))[0]
-  if (requests.length > 0 && at !== undefined) yield store.insertRequests(tx, requests, at)
+  if (requests.length > 0 && at !== undefined) yield requestStore.insertRequests(tx, requests, at)
 }
 
 function* writeNext(

@@ -234,11 +234,13 @@ test('no table holds a secret', async () => {
 
 test("a sealed secret does not open in another user's row", async () => {
   const [ann, bob] = [await withApp(), await withApp()]
-  await database.pool.query(
-    `update totp set sealed = (select sealed from totp where user_id = $1)
-     where user_id = $2`,
-    [ann.user.userId, bob.user.userId],
-  )
+  const { pool } = database
+  const { rows } = await pool.query('select sealed from totp where user_id = $1', [ann.user.userId])
+  const [theirs] = rows as { sealed: Buffer }[]
+  await pool.query('update totp set sealed = $1 where user_id = $2', [
+    theirs?.sealed,
+    bob.user.userId,
+  ])
   const code = codeAt(ann, ann.secret)
   await assert.rejects(bob.factors.useCode(bob.user.userId, code, whence), /not authentic/)
   await bob.factors.totp.remove(bob.user.userId, whence)

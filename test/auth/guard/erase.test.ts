@@ -5,6 +5,7 @@ import { after, DAY, HOUR, printTime } from '../../../src/time.ts'
 import type { Micros } from '../../../src/time.ts'
 import { freshDatabase } from '../../kit/database.ts'
 import type { FreshDatabase } from '../../kit/database.ts'
+import { onCitus } from '../../kit/server.ts'
 
 const now = 1_790_000_000_000_000n as Micros
 const tables = ['auth_ticket', 'meter', 'revocation', 'oidc_payload', 'factor_reset'] as const
@@ -58,19 +59,25 @@ test('what ended an hour ago is erased, a thousand rows at once, and nothing els
   assert.equal(await eraseExpired(database.pool, now), 0)
 })
 
-test('a row that somebody holds is left to the next run, and nobody waits', async () => {
-  await database.pool.query('delete from meter')
-  await insert('meter', after(now, -DAY), 2)
-  const lent = await database.pool.lend()
-  try {
-    await lent.query('begin')
-    await lent.query('select from meter order by name limit 1 for update')
+const passesOver = { skip: onCitus() && 'Citus cannot pass over a locked row: it waits' }
+
+test(
+  'a row that somebody holds is left to the next run, and nobody waits',
+  passesOver,
+  async () => {
+    await database.pool.query('delete from meter')
+    await insert('meter', after(now, -DAY), 2)
+    const lent = await database.pool.lend()
+    try {
+      await lent.query('begin')
+      await lent.query('select from meter order by name limit 1 for update')
+      await eraseAllExpired(database.pool, now)
+      assert.equal((await left())[1], 1)
+      await lent.query('rollback')
+    } finally {
+      lent.giveBack()
+    }
     await eraseAllExpired(database.pool, now)
-    assert.equal((await left())[1], 1)
-    await lent.query('rollback')
-  } finally {
-    lent.giveBack()
-  }
-  await eraseAllExpired(database.pool, now)
-  assert.equal((await left())[1], 0)
-})
+    assert.equal((await left())[1], 0)
+  },
+)

@@ -8,6 +8,7 @@ import type { UserId } from '../../../src/ids/ids.ts'
 import type { Micros } from '../../../src/time.ts'
 import { freshDatabase } from '../../kit/database.ts'
 import type { FreshDatabase } from '../../kit/database.ts'
+import { onCitus } from '../../kit/server.ts'
 import {
   codeIn,
   codesOf,
@@ -38,7 +39,8 @@ test('what was recorded cannot be changed, deleted or truncated', async () => {
   await parts.record({ ...home, userId: null, kind: 'sign_in', outcome: 'refused', facts: {} })
   for (const statement of [
     `update auth_event set outcome = 'done'`,
-    `update auth_event set facts = facts where false`,
+    // Citus does not send a shard what can change no row.
+    ...(onCitus() ? [] : [`update auth_event set facts = facts where false`]),
     'delete from auth_event',
     'truncate auth_event',
   ]) {
