@@ -147,13 +147,16 @@ async function startWorker(
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const ended = once(child, 'exit')
+  const end = (): void => void child.kill('SIGTERM')
+  process.once('exit', end) // also when this run breaks off
   const ready = Promise.withResolvers<void>()
   child.stdout.on('data', (chunk: Buffer) => {
     if (chunk.toString().includes('Farthing works')) ready.resolve()
   })
   await Promise.race([ready.promise, ended])
   return async () => {
-    child.kill('SIGTERM')
+    process.off('exit', end)
+    end()
     await ended
   }
 }
