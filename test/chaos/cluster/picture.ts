@@ -63,8 +63,8 @@ const settings = {
 }
 const ours: readonly Kind[] = ['auth', 'server', 'worker']
 const NET = '127.77.0'
-/** Twice what PostgreSQL keeps of its log. */
-const DISK_MB = 1_200
+/** An hour of failovers: each begins a timeline, with files of the log of its own. */
+const DISK_MB = 2_500
 
 export type Pids = Readonly<{ kept: number | null; postmaster: number | null }>
 
@@ -72,10 +72,12 @@ export type Pids = Readonly<{ kept: number | null; postmaster: number | null }>
  * Brings a cluster up in the network namespace that this process is in.
  *
  * @param name Of that namespace.
+ * @param smallDisks Whether each database is on a disk of its own that can be filled.
  */
 export async function raise(
   name: string,
   dir: string,
+  smallDisks: boolean,
   say: (line: string) => void,
 ): Promise<Picture> {
   const cluster = { net: NET, dir }
@@ -83,7 +85,7 @@ export async function raise(
   const { places } = machine
   const folder = (host: Host): string => join(dir, host.name)
   const disks = places.postgres.map(folder)
-  const hasDisks = disks.every(mountDisk)
+  const hasDisks = smallDisks && disks.every(mountDisk)
   const network = await createNetwork(name, Object.values(places).flat())
   const settling = settleAll(dir, network)
   await up(cluster, { install: false }, say)
@@ -125,8 +127,8 @@ export async function raise(
 }
 
 /** Ends what was raised, however it was left, and takes away what it stood on. */
-export async function raze(name: string, dir: string, say: (line: string) => void): Promise<void> {
-  await down({ net: NET, dir }, { keep: true }, say)
+export async function raze(name: string, dir: string): Promise<void> {
+  await down({ net: NET, dir }, { keep: true }, () => undefined)
   for (const disk of disksIn(dir)) unmountDisk(disk)
   rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
   removeGroups(name)

@@ -6,11 +6,22 @@ import type { Fault } from './faults/table.ts'
 /** What a run does, one step behind the other. */
 export type Plan = Readonly<{
   seed: number
+  /** No fault lasts longer. */
+  mostMs: number
   /** The next faults to be done at once; null: enough. `ranMs`: how long it has been running. */
   next: (ranMs: number, random: Random) => readonly Fault[] | null
+  /** Whether databases are on small disks, which can be filled: they hold an hour of all this. */
+  smallDisks: boolean
+  /** What was meant to be done and was not, for want of time. */
+  left: () => readonly Fault[]
   /** How to do the same again. */
   command: string
 }>
+
+const deaths = {
+  host: 'primary, as with its host, killed',
+  database: "primary's PostgreSQL killed",
+}
 
 /** Each of these once: what CI has time for. */
 const short = [
@@ -18,7 +29,7 @@ const short = [
   'balancer killed',
   'worker, and the bank in it, killed',
   'Redis master killed',
-  'primary, as with its host, killed',
+  deaths.host,
   'primary parted from everyone, silently',
   "primary's Patroni paused",
   'server paused',
@@ -26,6 +37,11 @@ const short = [
 
 const PAIRS = 0.25
 const MINUTE_MS = 60_000
+/** Longer than a primary that is gone keeps its key. */
+const SHORT_MOST_MS = 13_000
+/** A machine that is slow gets through less of it, and the report says so. */
+const SHORT_MS = 150_000
+const LONG_MOST_MS = 30_000
 
 /** @throws when a setting makes no sense. */
 export function readPlan(environment: Readonly<Record<string, string | undefined>>): Plan {
@@ -36,46 +52,51 @@ export function readPlan(environment: Readonly<Record<string, string | undefined
   }
   const seed = number('CHAOS_SEED', randomInt(2 ** 31))
   const failovers = number('CHAOS_FAILOVERS', 0)
-  if (environment['CHAOS_FAULTS'] !== undefined) {
-    const names = environment['CHAOS_FAULTS'].split(';').map((name) => name.trim())
-    const command = `CHAOS_FAULTS='${names.join('; ')}' CHAOS_SEED=${seed} npm run chaos`
-    return { seed, command, next: oneByOne(names.map(faultNamed)) }
+  const minutes = number('CHAOS_MINUTES', 60)
+  const told = environment['CHAOS_FAULTS']
+  const long = { seed, mostMs: LONG_MOST_MS, smallDisks: true }
+  if (told !== undefined) {
+    const all = told.split(';').map((name) => faultNamed(name.trim()))
+    const command = `CHAOS_FAULTS="${told}" CHAOS_SEED=${seed} npm run chaos`
+    return { ...long, command, ...oneByOne(all, Number.POSITIVE_INFINITY) }
   }
   if (environment['CHAOS_FORM'] === 'short') {
     const command = `CHAOS_FORM=short CHAOS_SEED=${seed} npm run chaos`
-    return { seed, command, next: oneByOne(short.map(faultNamed)) }
+    const choice = oneByOne(short.map(faultNamed), SHORT_MS)
+    return { seed, mostMs: SHORT_MOST_MS, smallDisks: true, command, ...choice }
   }
   if (failovers > 0) {
-    const kills = [
-      faultNamed('primary, as with its host, killed'),
-      faultNamed("primary's PostgreSQL killed"),
-    ]
-    const all = Array.from({ length: failovers }, (_, index) => kills[index % kills.length])
+    const all = Array.from({ length: failovers }, (_, index) =>
+      faultNamed(index % 2 === 0 ? deaths.host : deaths.database),
+    )
     const command = `CHAOS_FAILOVERS=${failovers} CHAOS_SEED=${seed} npm run chaos:failover`
-    return { seed, command, next: oneByOne(all.filter((fault) => fault !== undefined)) }
+    return { ...long, smallDisks: false, command, ...oneByOne(all, Number.POSITIVE_INFINITY) }
   }
-  const minutes = number('CHAOS_MINUTES', 60)
   const command = `CHAOS_MINUTES=${minutes} CHAOS_SEED=${seed} npm run chaos`
-  return { seed, command, next: byChance(minutes) }
+  return { ...long, command, ...byChance(minutes) }
 }
 
-function oneByOne(all: readonly Fault[]): Plan['next'] {
+type Choice = Pick<Plan, 'next' | 'left'>
+
+function oneByOne(all: readonly Fault[], mostMs: number): Choice {
   const left = [...all]
-  return () => {
-    const fault = left.shift()
+  const next: Plan['next'] = (ranMs) => {
+    const fault = ranMs < mostMs ? left.shift() : undefined
     return fault ? [fault] : null
   }
+  return { next, left: () => left }
 }
 
 /** Every one in its turn, in an order by chance; some of them two at once. */
-function byChance(minutes: number): Plan['next'] {
+function byChance(minutes: number): Choice {
   let bag: Fault[] = []
   const draw = (random: Random): readonly Fault[] => {
     if (bag.length === 0) bag = [...faults]
     return bag.splice(random.below(bag.length), 1)
   }
-  return (ranMs, random) => {
+  const next: Plan['next'] = (ranMs, random) => {
     if (ranMs > minutes * MINUTE_MS) return null
     return random.chance(PAIRS) ? [...draw(random), ...draw(random)] : draw(random)
   }
+  return { next, left: () => [] }
 }

@@ -51,25 +51,31 @@ async function outer(): Promise<number> {
   const name = `farthing-chaos-${process.pid}`
   const dir = `/var/lib/${name}`
   try {
-    return await runInside(name, { [DIR]: dir })
+    const code = await runInside(name, { [DIR]: dir })
+    if (code !== 0) await keepLogs(name, dir)
+    return code
   } finally {
-    await raze(name, dir, say)
+    await raze(name, dir)
+    say('All that ran has ended, and nothing of it is left.')
   }
 }
 
+async function keepLogs(name: string, dir: string): Promise<void> {
+  const logs = join(tmpdir(), `${name}-logs`)
+  await cp(join(dir, 'log'), logs, { recursive: true })
+  say(`\nWhat each process said: ${logs}`)
+}
+
 async function inner(name: string): Promise<number> {
+  process.once('SIGTERM', () => process.exit(1))
   const plan = readPlan(process.env)
   say(`${plan.command}\n`)
-  const picture = await raise(name, process.env[DIR] ?? '', say)
+  const picture = await raise(name, process.env[DIR] ?? '', plan.smallDisks, say)
   const report = await unleash(picture, plan)
   await picture.leave()
   say(`\n${printReport(report)}`)
+  for (const { name } of plan.left()) say(`Not reached in time: ${name}`)
   const passes = report.bars.every(({ passes }) => passes)
-  if (!passes) {
-    const logs = join(tmpdir(), `${name}-logs`)
-    await cp(join(picture.dir, 'log'), logs, { recursive: true })
-    say(`\nWhat each process said: ${logs}`)
-  }
   await keep(report)
   return passes ? 0 : 1
 }
@@ -135,7 +141,7 @@ async function breakUnderLoad(
   const usual = { from, to: moment() }
   const episodes: Episode[] = []
   for (let next = plan.next(0, random); next; next = plan.next(moment() - from, random)) {
-    const episode = await breakOnce(picture, next, random)
+    const episode = await breakOnce(picture, next, plan.mostMs, random)
     if (episode) {
       episodes.push(episode)
       say(printEpisode(episode, moment() - from, await load.lines()))

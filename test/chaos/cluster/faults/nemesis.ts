@@ -26,6 +26,7 @@ const LOOK_MS = 500
 export async function breakOnce(
   picture: Picture,
   faults: readonly Fault[],
+  mostMs: number,
   random: Random,
 ): Promise<Episode | null> {
   const from = moment()
@@ -38,10 +39,7 @@ export async function breakOnce(
     done.push(fault)
   }
   if (done.length === 0) return null
-  const [least, most] = [0, 1].map((end) =>
-    Math.max(...done.map(({ lastsMs }) => lastsMs[end] ?? 0)),
-  )
-  await delay((least ?? 0) + random.below((most ?? 0) - (least ?? 0) + 1))
+  await delay(Math.max(...done.map((fault) => lastsMs(fault, mostMs, random))))
   const healed = moment()
   for (const { heal } of struck) await heal()
   const missing = await untilWhole(picture)
@@ -52,6 +50,10 @@ export async function breakOnce(
     healed,
     missing,
   }
+}
+
+function lastsMs({ lastsMs: [least, most] }: Fault, mostMs: number, random: Random): number {
+  return least + random.below(Math.max(0, Math.min(most, mostMs) - least) + 1)
 }
 
 async function untilWhole(picture: Picture): Promise<string | null> {

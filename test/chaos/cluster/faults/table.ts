@@ -1,5 +1,6 @@
-import { join } from 'node:path'
 import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Kind } from '../../../../src/bin/cluster/places.ts'
 import { fillDisk } from '../../kit/disk.ts'
 import type { Random } from '../../kit/random.ts'
@@ -103,6 +104,25 @@ function parted(what: string, whom: Whom, from: readonly Kind[], cut: Cut, bar: 
       return { victims: [host], heal: picture.network.heal }
     },
   }
+}
+
+/** So long payments wait for a standby that will never hear of them. */
+const PARTED_MS = 4_000
+
+/** What the primary has written meanwhile, it alone has: none of it may have been answered. */
+const killedAlone: Fault = {
+  name: 'primary parted from its standbys, and then killed',
+  lastsMs: [0, 0],
+  bar: {},
+  strike: async (picture, random) => {
+    const parting = parted('', primary, ['postgres'], 'silent')
+    const struck = await parting.strike(picture, random)
+    const [host] = struck?.victims ?? []
+    if (!struck || !host) return null
+    await delay(PARTED_MS)
+    killAll(rootsOf(picture, host, 'all'))
+    return struck
+  },
 }
 
 function reset(what: string, whom: Whom, bar: Bar = {}): Fault {
@@ -213,6 +233,7 @@ export const faults: readonly Fault[] = [
   ),
   parted('balancer and servers parted, silently', any('balancer'), ['server'], 'silent'),
   parted('balancer and databases parted, with resets', any('balancer'), ['postgres'], 'refused'),
+  killedAlone,
   reset('the primary', primary),
   reset('a balancer', any('balancer')),
   reset('a server', any('server')),

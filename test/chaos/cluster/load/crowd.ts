@@ -67,7 +67,7 @@ export async function startLoad(
 
 function startProcess(file: string) {
   const script = fileURLToPath(new URL('customers.ts', import.meta.url))
-  const child = spawn(process.execPath, [script, file], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [script, file], { stdio: ['pipe', 'pipe', 'pipe'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => {
@@ -78,7 +78,7 @@ function startProcess(file: string) {
   const kill = (): void => {
     child.kill('SIGKILL')
   }
-  // Also when the process that started it is stopped before its time.
+  // Also when the process that started it is stopped before its time; killed, it closes the pipe.
   process.once('exit', kill)
   return {
     kill,

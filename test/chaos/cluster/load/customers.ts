@@ -24,6 +24,8 @@ const doNext = createDoings(crowd, createApp(crowd.apis, note), random, note)
 const underWay = new Set<Promise<void>>()
 const enough = new AbortController()
 process.once('SIGTERM', () => enough.abort())
+// Whoever started us is gone, and nobody will read what we hear.
+process.stdin.resume().once('close', () => process.exit(1))
 let due = performance.now()
 while (!enough.signal.aborted) {
   // An open loop: nobody waits for another's answer.

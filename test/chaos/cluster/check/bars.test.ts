@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { newId } from '../../../../src/ids/ids.ts'
+import { createRandom } from '../../kit/random.ts'
+import type { Episode } from '../faults/nemesis.ts'
+import { faultNamed, faults } from '../faults/table.ts'
+import type { Line } from '../load/history.ts'
+import { readPlan } from '../plan.ts'
+import { wrongs } from './judge.ts'
+import type { Verdict, Wrong } from './judge.ts'
+import { barsOf, tell } from './report.ts'
+
+const user = newId('user')
+
+/** Customers pay, one behind the other, each with so many attempts. */
+function payments(times: readonly number[], attempts: number): readonly Line[] {
+  return times.map((ended): Line => {
+    const tried = Array.from({ length: attempts }, () => {
+      return { api: 'one', began: ended - 5, ended, end: 'answered' }
+    })
+    const said = { caller: user, key: `${ended}`, kind: 'payment', payee: user, cents: 1n } as const
+    const timed = { began: ended - 5, ended }
+    return { what: 'move', heard: { ...said, ...timed, answer: null }, ...timed, attempts: tried }
+  })
+}
+
+function episode(name: string, to: number, missing: string | null = null): Episode {
+  return { faults: [faultNamed(name)], victims: ['one'], span: { from: 0, to }, healed: 1, missing }
+}
+
+function verdict(wrong: Wrong | null): Verdict {
+  const of = (kind: Wrong): readonly string[] => (kind === wrong ? ['it'] : [])
+  const all = wrongs.map((kind) => [kind, of(kind)] as const)
+  const counts = { moves: 1, accepted: 1, reads: 1, recalls: 1, signIns: 1 }
+  return { ...counts, wrong: Object.fromEntries(all) as Record<Wrong, readonly string[]> }
+}
+
+/** The bars that are missed. */
+function missed(episodes: readonly Episode[], lines: readonly Line[], wrong: Wrong | null = null) {
+  const told = episodes.map((one) => tell(one, lines))
+  const bars = barsOf(told, verdict(wrong), [])
+  return bars.filter(({ passes }) => !passes).map(({ name }) => name)
+}
+
+const every = (ms: number): readonly number[] =>
+  Array.from({ length: Math.ceil(20_000 / ms) }, (_, index) => (index + 1) * ms)
+
+test('each wrong answer misses its bar', () => {
+  for (const wrong of wrongs) assert.deepEqual(missed([], [], wrong), [wrong])
+  assert.deepEqual(missed([], []), [])
+})
+
+test('after the death of a server or a balancer a request may fail once, not once more', () => {
+  for (const name of ['server killed', 'balancer killed']) {
+    assert.deepEqual(missed([episode(name, 10_000)], payments(every(500), 2)), [])
+    const [bar] = missed([episode(name, 10_000)], payments(every(500), 3))
+    assert.match(bar ?? '', /failed after one retry/)
+  }
+})
+
+test('while Redis is away no request may fail at all', () => {
+  assert.deepEqual(missed([episode('Redis master killed', 10_000)], payments(every(500), 1)), [])
+  const [bar] = missed([episode('Redis master killed', 10_000)], payments(every(500), 2))
+  assert.match(bar ?? '', /failed once/)
+})
+
+test('after the death of a primary money moves again within fifteen seconds', () => {
+  const death = episode('primary, as with its host, killed', 19_000)
+  assert.deepEqual(missed([death], payments([1, 14_900, 19_000, 21_000], 9)), [])
+  const [bar] = missed([death], payments([1, 15_100, 19_000, 21_000], 9))
+  assert.match(bar ?? '', /longest without a write/)
+})
+
+test('a cluster that does not become whole by itself misses a bar', () => {
+  const stuck = episode('worker paused', 10_000, 'worker-1: no answer')
+  assert.deepEqual(missed([stuck], payments(every(500), 1)), [
+    'times the cluster did not heal by itself',
+  ])
+})
+
+/** The faults of a long run with that seed, in their order, until each has had its turn. */
+function order(seed: number): readonly string[] {
+  const plan = readPlan({ CHAOS_MINUTES: '1', CHAOS_SEED: `${seed}` })
+  const random = createRandom(plan.seed)
+  const names: string[] = []
+  while (names.length < faults.length) {
+    names.push(...(plan.next(0, random) ?? []).map(({ name }) => name))
+  }
+  assert.equal(plan.next(60_001, random), null)
+  return names.slice(0, faults.length)
+}
+
+test('a long run does everything once before it does anything twice, in an order by the seed', () => {
+  assert.equal(new Set(order(1)).size, faults.length)
+  assert.deepEqual(order(1), order(1))
+  assert.notDeepEqual(order(1), order(2))
+})
+
+test('the short form ends in time on a slow machine, and says what it did not reach', () => {
+  const plan = readPlan({ CHAOS_FORM: 'short', CHAOS_SEED: '1' })
+  const random = createRandom(plan.seed)
+  assert.equal(plan.left().length, 8)
+  assert.equal(plan.next(0, random)?.length, 1)
+  assert.equal(plan.next(150_000, random), null)
+  assert.equal(plan.left().length, 7)
+})
+
+test('a fault that nobody knows, and a number that is none, are refused', () => {
+  assert.throws(
+    () => readPlan({ CHAOS_FAULTS: 'server killed; sun goes out' }),
+    /no fault sun goes/,
+  )
+  assert.throws(() => readPlan({ CHAOS_MINUTES: 'ten' }), /CHAOS_MINUTES must be a whole number/)
+})
