@@ -102,8 +102,9 @@ export function isLostConnection(error: unknown): boolean {
 /** True when the named constraint or unique index refused a row. */
 export function isUniqueViolation(error: unknown, constraint: string): boolean {
   if (!(error instanceof DatabaseError) || error.code !== '23505') return false
-  // On a shard its name ends with the shard's number.
-  return error.constraint?.replace(/_\d{6,}$/, '') === constraint
+  // Citus passes on what a worker says, but not the field; there the name ends with the shard's.
+  const named = error.constraint ?? /"([^"]+)"/.exec(error.message)?.[1]
+  return named?.replace(/_\d{6,}$/, '') === constraint
 }
 
 /** True when a row or table was locked by someone else for longer than `lock_timeout`. */

@@ -181,5 +181,5 @@ test('a number in use cannot be erased: the table refuses it', async () => {
     'update bank_account set sealed_number = null where bank_account_id = $1',
     [bankAccountId],
   )
-  await assert.rejects(erasing, { constraint: /^bank_account_keeps_number(_\d+)?$/ })
+  await assert.rejects(erasing, /bank_account_keeps_number/)
 })
