@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 /** Linux counts processor time for programs in hundredths of a second, whatever its own clock. */
 const TICKS_PER_SECOND = 100
@@ -19,6 +19,13 @@ export function postgresSeconds(postmaster: number): number {
   const started = pids.flatMap((pid) => readTicks(pid) ?? [])
   const ticks = started.filter(({ parent }) => parent === postmaster).map(({ own }) => own)
   return ticks.reduce((sum, own) => sum + own, first.own + first.ofEnded) / TICKS_PER_SECOND
+}
+
+/** A process and those that it has started. Itself alone where the system has no /proc. */
+export function withChildren(parent: number): readonly number[] {
+  if (!existsSync('/proc')) return [parent]
+  const pids = readdirSync('/proc').map(Number).filter(Number.isInteger)
+  return [parent, ...pids.filter((pid) => readTicks(pid)?.parent === parent)]
 }
 
 /** The most memory that a process ever held, in bytes. NaN where the system does not tell. */

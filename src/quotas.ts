@@ -52,8 +52,8 @@ export type Share = Readonly<{
 export type Quotas = Readonly<{
   /** Takes one request off the caller's share; `cost` 0 only looks. Never fails. */
   take: (name: QuotaName, caller: string, cost?: 0 | 1) => Promise<Share>
-  /** Half of what this process has in hand, for another one that has none. */
-  giveBack: (key: WindowKey) => number
+  /** Half of what this process has in hand, for another one that has none. Null: who knows. */
+  giveBack: (key: WindowKey) => number | null
   /** All that it has in hand: from now on it hands out nothing without asking. */
   handOver: () => readonly (WindowKey & Readonly<{ left: number }>)[]
 }>
@@ -124,7 +124,8 @@ export function createQuotas(clock: Clock, lease: LeaseQuota | null): Quotas {
     },
     giveBack: ({ name, caller, endsAtMs }) => {
       const window = windows[name].peek(caller)
-      if (!window || window.endsAtMs !== endsAtMs || window.source !== 'more') return 0
+      // What was granted never came here, or is forgotten: nobody is refused for it.
+      if (window?.endsAtMs !== endsAtMs || window.source === 'alone') return null
       const half = Math.ceil(window.left / 2)
       window.left -= half
       return half

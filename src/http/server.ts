@@ -159,7 +159,9 @@ function optionsFor(parts: HttpParts): FastifyHttpOptions<Server> {
     return503OnClosing: false,
     clientErrorHandler: answerBrokenHttp(quotas),
     // A path that cannot be decoded never meets the hooks.
-    frameworkErrors: (error, request, reply) => void refuseUnread(quotas, error, request, reply),
+    frameworkErrors: (error, request, reply) => {
+      void refuseUnread(quotas, error, request, reply)
+    },
   }
 }
 

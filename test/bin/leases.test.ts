@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { createLeases, type Holder, type Leases } from '../../src/bin/processes/leases.ts'
-import { createQuotas, quotas as allowed, type Quotas } from '../../src/quotas.ts'
+import { createQuotas, quotas as allowed } from '../../src/quotas.ts'
+import type { Quotas, WindowKey } from '../../src/quotas.ts'
 import { SECOND } from '../../src/time.ts'
 import type { Micros } from '../../src/time.ts'
 
@@ -112,9 +113,23 @@ test('a process that cannot ask counts for itself, and refuses nobody for it', a
   assert(!(await isAllowed(alone)))
 })
 
-test('while another process is silent, what it holds is not waited for by its callers', async () => {
+test('while another process is silent, nobody waits for what it holds', async () => {
   const { leases, processes } = startTogether(1)
   const silent: Holder = { giveBack: async () => await Promise.reject(new Error('silent')) }
   await leases.lease(silent, 'sign-ins', 'a')
+  for (let taken = 0; taken < most; taken += 1) assert(await isAllowed(processes[0]!))
+})
+
+test('where one process counts for itself, another one refuses nobody for it', async () => {
+  const clock = { now: () => 0n as Micros }
+  const { leases, processes } = startTogether(1)
+  // It was given all of the window, but too late.
+  const quotas = createQuotas(clock, async () => await Promise.reject(new Error('too late')))
+  const alone = {
+    quotas,
+    holder: { giveBack: async (key: WindowKey) => await Promise.resolve(quotas.giveBack(key)) },
+  }
+  await leases.lease(alone.holder, 'sign-ins', 'a')
+  assert(await isAllowed(alone))
   for (let taken = 0; taken < most; taken += 1) assert(await isAllowed(processes[0]!))
 })

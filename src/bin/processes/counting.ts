@@ -6,7 +6,7 @@ import type { Answers } from './link.ts'
 import type { Member } from './member.ts'
 
 /** To a server that has some requests of a caller in hand. */
-const GIVE_BACK_WITHIN_MS = 100
+const GIVE_BACK_WITHIN_MS = 500
 
 /**
  * What a server may ask of the process that started it: to count requests for all of them.
@@ -19,7 +19,7 @@ export function createCounting(): (member: Promise<Member>) => Answers {
     const holder: Holder = {
       giveBack: async (key) => {
         const { link } = await joining
-        return (await link.ask('give-back', key, GIVE_BACK_WITHIN_MS)) as number
+        return (await link.ask('give-back', key, GIVE_BACK_WITHIN_MS)) as number | null
       },
     }
     void joining.then(async ({ ended }) => {

@@ -7,8 +7,11 @@ import { MILLISECOND } from '../../time.ts'
 
 /** A process that hands out requests to callers. */
 export type Holder = Readonly<{
-  /** Asks for some of what it has in hand. Fails when it cannot be asked in time. */
-  giveBack: (key: WindowKey) => Promise<number>
+  /**
+   * Asks for some of what it has in hand. Null when it counts for itself by now; fails when it
+   * cannot be asked in time.
+   */
+  giveBack: (key: WindowKey) => Promise<number | null>
 }>
 
 export type Leases = Readonly<{
@@ -88,6 +91,7 @@ async function gather(shared: Shared, asking: Holder, key: WindowKey): Promise<v
   const given = await Promise.allSettled(
     others.map(async ([holder]) => {
       const back = await holder.giveBack(key)
+      if (back === null) throw new Error('a server counts for itself')
       const held = shared.held.get(holder) ?? 0 // less, if it has gone meanwhile
       const counts = Math.min(back, held)
       shared.held.set(holder, held - counts)

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { StartRefused } from '../../errors.ts'
 import { type Answers, type Link, openLink } from './link.ts'
 
-const READY_WITHIN_MS = 60_000
+const READY_WITHIN_MS = 120_000
 /** Beside what npm has installed; where that cannot be written to, Node goes without. */
 const compiled = fileURLToPath(new URL('../../../node_modules/.cache/compiled', import.meta.url))
 

@@ -8,7 +8,7 @@ import { openLink } from './link.ts'
 import { tellReady } from './member.ts'
 
 /** Who counts requests for all servers is asked so long; then this one counts for itself. */
-const LEASE_WITHIN_MS = 200
+const LEASE_WITHIN_MS = 1_000
 const HAND_OVER_WITHIN_MS = 1_000
 
 /** One of the servers that share a port, until it is told to stop or to leave its place. */

@@ -33,6 +33,7 @@ export type Farthing = Readonly<{
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const OUTPUT_KEPT = 20_000
 const READY_WITHIN_MS = 90_000
+const ALL_READY_WITHIN_MS = 240_000
 const LOOK_TIMEOUT_MS = 3_000
 
 /** Quick to sign up on, and with nothing that slows a load test. */
@@ -142,6 +143,13 @@ async function isReady(api: string): Promise<boolean> {
   } catch {
     return false // nobody listens yet
   }
+}
+
+/** All of its processes are there: it greets whoever started it. */
+export async function untilOpen(service: Farthing): Promise<void> {
+  const greeted = () => !service.runs() || service.output().includes('Farthing is ready')
+  await until('all of the service is ready', greeted, ALL_READY_WITHIN_MS)
+  assert(service.runs(), `the service has ended\n${service.output()}`)
 }
 
 /** The service on a database of the run's server, with a proxy in between. */

@@ -36,7 +36,8 @@ export async function pipeline(
   return asks.map((_, index) => answers[index] ?? null)
 }
 
-function printRequest(host: string, { method, path, body, key, token }: Ask): string {
+/** A request as it goes over the wire. */
+export function printRequest(host: string, { method, path, body, key, token }: Ask): string {
   const text = body ? JSON.stringify(body) : ''
   const lines = [
     `${method} ${path} HTTP/1.1`,
@@ -52,7 +53,8 @@ function printRequest(host: string, { method, path, body, key, token }: Ask): st
 
 const HEAD_END = '\r\n\r\n'
 
-function readAnswer(bytes: Buffer): { answer: Heading; size: number } | null {
+/** The first answer among these bytes, and how many it takes; null while a part is missing. */
+export function readAnswer(bytes: Buffer): { answer: Heading; size: number } | null {
   const headSize = bytes.indexOf(HEAD_END)
   if (headSize < 0) return null
   const [first = '', ...lines] = bytes.toString('latin1', 0, headSize).split('\r\n')
