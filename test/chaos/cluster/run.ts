@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,7 +22,7 @@ import { networkMissing } from './faults/network.ts'
 import { startLoad } from './load/crowd.ts'
 import { doings, moment } from './load/history.ts'
 import type { Line } from './load/history.ts'
-import { NAMESPACE, runInside } from './namespace.ts'
+import { addNamespace, NAMESPACE, removeNamespace, runInside } from './namespace.ts'
 import { raise, raze } from './picture.ts'
 import type { Picture } from './picture.ts'
 import { readPlan } from './plan.ts'
@@ -50,18 +51,21 @@ async function outer(): Promise<number> {
   }
   const name = `farthing-chaos-${process.pid}`
   const dir = `/var/lib/${name}`
+  addNamespace(name)
   try {
     const code = await runInside(name, { [DIR]: dir })
     if (code !== 0) await keepLogs(name, dir)
     return code
   } finally {
     await raze(name, dir)
+    removeNamespace(name)
     say('All that ran has ended, and nothing of it is left.')
   }
 }
 
 async function keepLogs(name: string, dir: string): Promise<void> {
   const logs = join(tmpdir(), `${name}-logs`)
+  if (!existsSync(join(dir, 'log'))) return
   await cp(join(dir, 'log'), logs, { recursive: true })
   say(`\nWhat each process said: ${logs}`)
 }
