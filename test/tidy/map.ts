@@ -3,6 +3,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   ground: [],
   ids: ['ground'],
   db: ['ground'],
+  cache: ['ground', 'db'],
   queue: ['ground', 'ids', 'db'],
   ledger: ['ground', 'ids', 'db'],
   users: ['ground', 'ids', 'db'],
@@ -20,6 +21,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'ground',
     'ids',
     'db',
+    'cache',
     'queue',
     'ledger',
     'users',
@@ -59,6 +61,7 @@ export const mayAskTheTime: Exceptions = {
 export const mayImportLate: Exceptions = {
   'src/bin/work/start-jobs.ts':
     'the AWS SDK costs 100 ms and 28 MB, and is there for who runs jobs on AWS Lambda alone',
+  'test/cache/explore/mutant.ts': 'the mutant that it imports was made a moment before',
   'test/ledger/properties/mutants.ts': 'the mutants that it imports are made while the test runs',
   'test/tidy/rules.test.ts': 'plants some, to see that they are found',
 }

@@ -1,0 +1,148 @@
+import { readFileSync } from 'node:fs'
+import { createClient } from '@redis/client'
+import { inTime } from './in-time.ts'
+
+/** Where Redis is: an address, or what Sentinels call the master whose address they know. */
+export type RedisPlace = Readonly<{
+  /** With the user, password and number of the database, and `rediss:` for TLS. */
+  url: string
+  /** `host:port` of each; empty: the address is Redis' own. */
+  sentinels: readonly string[]
+  sentinelPassword: string | null
+}>
+
+const CONNECT_MS = 1_000
+const COMMANDS_MAX = 20_000
+
+export const scripts = ['look', 'fill', 'raise', 'plant'] as const
+export type Script = (typeof scripts)[number]
+
+/** One connection to one Redis process that is fit. It is never opened again by itself. */
+export type Connection = Readonly<{
+  /** The process and its mastership: what it holds is whole for as long as this is so. */
+  reign: string
+  replid: string
+  run: (script: Script, args: readonly string[]) => Promise<unknown>
+  command: (args: readonly string[]) => Promise<unknown>
+  /** Looks whether it still is what it was. @throws Error that says what is not right. */
+  probe: () => Promise<void>
+  usable: () => boolean
+  destroy: () => void
+}>
+
+const textOf = (file: string): string =>
+  readFileSync(new URL(`scripts/${file}.lua`, import.meta.url), 'utf8')
+
+const sources: Readonly<Record<Script, string>> = {
+  look: textOf('guard') + textOf('whole') + textOf('look'),
+  fill: textOf('guard') + textOf('whole') + textOf('fill'),
+  raise: textOf('guard') + textOf('whole') + textOf('raise'),
+  plant: textOf('guard') + textOf('plant'),
+}
+
+/** @throws Error when it cannot be reached, or is not fit: a word for operators says why. */
+export async function connectRedis(place: RedisPlace): Promise<Connection> {
+  const url = place.sentinels.length === 0 ? place.url : await findMaster(place)
+  const client = openClient(url)
+  try {
+    await inTime(client.connect(), CONNECT_MS)
+    const ask = async (args: readonly string[]): Promise<unknown> =>
+      await client.sendCommand([...args])
+    const { reign, replid } = identityOf(await readState(ask))
+    const shas = new Map<Script, string>()
+    for (const name of scripts) {
+      shas.set(name, String(await inTime(ask(['SCRIPT', 'LOAD', sources[name]]), CONNECT_MS)))
+    }
+    return {
+      reign,
+      replid,
+      run: async (script, args) => await ask(['EVALSHA', shas.get(script) ?? '', '0', ...args]),
+      command: ask,
+      probe: async () => {
+        if (identityOf(await readState(ask)).reign !== reign)
+          throw new Error('its mastership ended')
+      },
+      usable: () => client.isReady,
+      destroy: () => destroy(client),
+    }
+  } catch (error) {
+    destroy(client)
+    throw error
+  }
+}
+
+type Client = ReturnType<typeof openClient>
+
+function openClient(url: string) {
+  const client = createClient({
+    url,
+    RESP: 2,
+    // A connection belongs to one process of Redis: none is opened in its place, and what was asked
+    // on it is not asked again.
+    socket: { connectTimeout: CONNECT_MS, reconnectStrategy: false },
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: COMMANDS_MAX,
+  })
+  client.on('error', () => undefined) // whoever waits for an answer is told
+  return client
+}
+
+function destroy(client: Client): void {
+  if (client.isOpen) client.destroy()
+}
+
+type State = ReadonlyMap<string, string>
+
+async function readState(ask: Connection['command']): Promise<State> {
+  const lines = String(await inTime(ask(['INFO']), CONNECT_MS)).split('\r\n')
+  return new Map(
+    lines.flatMap((line) => {
+      const colon = line.indexOf(':')
+      return colon > 0 ? [[line.slice(0, colon), line.slice(colon + 1)]] : []
+    }),
+  )
+}
+
+function identityOf(state: State): Readonly<{ reign: string; replid: string }> {
+  const unfit = unfitness(state)
+  if (unfit !== null) throw new Error(unfit)
+  const runId = state.get('run_id')
+  const replid = state.get('master_replid')
+  if (!runId || !replid) throw new Error('this Redis does not tell its run_id and master_replid')
+  return { reign: `${runId}/${replid}`, replid }
+}
+
+/** Null for a Redis that keeps what it was told to keep. */
+function unfitness(state: State): string | null {
+  if (state.get('redis_mode') === 'cluster' || state.get('cluster_enabled') === '1') {
+    return 'REDIS_URL is a Redis Cluster: give it a Redis that is none'
+  }
+  if (state.get('role') !== 'master') return 'this Redis is a replica'
+  const policy = state.get('maxmemory_policy') ?? 'unknown'
+  if (policy === 'noeviction' || policy.startsWith('volatile-')) return null
+  return `maxmemory-policy is ${policy}, which may evict fences: set it to volatile-lru`
+}
+
+/** The master's address as the first Sentinel that answers knows it. */
+export async function findMaster(place: RedisPlace): Promise<string> {
+  const url = new URL(place.url)
+  const name = decodeURIComponent(url.hostname)
+  for (const sentinel of place.sentinels) {
+    const at = new URL(`${url.protocol}//${sentinel}`)
+    if (place.sentinelPassword !== null) at.password = encodeURIComponent(place.sentinelPassword)
+    const client = openClient(at.href)
+    try {
+      await inTime(client.connect(), CONNECT_MS)
+      const asked = client.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name])
+      const [host, port] = (await inTime(asked, CONNECT_MS)) as unknown as [string, string]
+      url.hostname = host.includes(':') ? `[${host}]` : host
+      url.port = port
+      return url.href
+    } catch {
+      // The next one may know.
+    } finally {
+      destroy(client)
+    }
+  }
+  throw new Error(`no Sentinel knows the master ${name}`)
+}

@@ -1,0 +1,132 @@
+import { randomUUID } from 'node:crypto'
+import { channel } from 'node:diagnostics_channel'
+import { momentOf } from './leases.ts'
+import type { Endings, Leases } from './leases.ts'
+import type { Clocks, Copies, Epoch, EpochTable } from './parts.ts'
+
+/** Publishes `{ state, number, why }` of each turn that this process saw, or made. */
+const epochChannel = channel('farthing:cache.epoch')
+/** Publishes `{ message, error? }`. */
+const troubleChannel = channel('farthing:cache.trouble')
+
+/** Between two looks at the row: several fit into a lease, so that one that is slow costs none. */
+export const POLL_MS = 100
+/** How long Redis may be another one than the epoch's before the epoch is closed for it. */
+const ELSEWHERE_MS = 1_000
+/** An epoch that is as old, or has as many floors, gives way to a new one, to free the memory. */
+export const EPOCH_MAX_MS = 3_600_000
+export const FLOORS_MAX = 1_000_000
+/** How long it stays off at least. Doubled after an epoch that was short, up to a minute. */
+const OFF_MIN_MS = 2_000
+const OFF_MAX_MS = 60_000
+const SHORT_MS = 60_000
+const RENEWAL_OFF_MS = 200
+
+export type KeeperParts = Readonly<{
+  table: EpochTable
+  copies: Copies
+  leases: Leases
+  endings: Endings
+  clocks: Clocks
+  /** From 0 to 1: servers had better not all open at once. */
+  chance: () => number
+}>
+
+export type Keeper = Readonly<{
+  /** One look at the row, and what follows from it. Never throws. */
+  tick: () => Promise<void>
+  /** An epoch's keys were found not to be whole. */
+  lost: (tag: string) => void
+  counted: (tag: string, floors: number) => void
+}>
+
+/** Looks at the row for this process, and opens and closes epochs as Redis comes and goes. */
+export function createKeeper(parts: KeeperParts): Keeper {
+  const { table, copies, leases, endings, clocks } = parts
+  let shown: Epoch | null = null
+  let shownSince = 0
+  let offMs = OFF_MIN_MS
+  let elsewhereSince: number | null = null
+  let wanted: Readonly<{ tag: string; why: string }> | null = null
+
+  /** Since when the row stands as it does, and how long it is to stay off. */
+  function watch(epoch: Epoch): void {
+    if (shown?.tag === epoch.tag && shown.state === epoch.state) return
+    const now = clocks.monotonic()
+    if (shown?.state === 'on' && shown.tag === epoch.tag) {
+      const lived = now - shownSince
+      if (lived >= EPOCH_MAX_MS) offMs = RENEWAL_OFF_MS
+      else
+        offMs =
+          lived < SHORT_MS ? Math.min(OFF_MAX_MS, Math.max(OFF_MIN_MS, offMs * 2)) : OFF_MIN_MS
+    }
+    epochChannel.publish({ state: epoch.state, number: epoch.number, why: epoch.why })
+    shown = epoch
+    shownSince = now
+  }
+
+  function reasonToClose(epoch: Epoch): string | null {
+    if (wanted?.tag === epoch.tag) return wanted.why
+    const now = clocks.monotonic()
+    if (now - shownSince >= EPOCH_MAX_MS) return 'it was old'
+    const reign = copies.reign()
+    if (reign === null || reign === epoch.reign) {
+      elsewhereSince = null
+      return null
+    }
+    elsewhereSince ??= now
+    return now - elsewhereSince >= ELSEWHERE_MS ? 'Redis is another one, or began anew' : null
+  }
+
+  async function open(before: Epoch): Promise<void> {
+    const reign = copies.reign()
+    if (reign === null) return
+    if (clocks.monotonic() - shownSince < offMs * (1 + parts.chance() / 2)) return
+    const tag = `${before.number + 1n}-${randomUUID()}`
+    await copies.plant({ tag, reign })
+    if (!(await table.open(before, { tag, reign }))) return
+    void sweep({ number: before.number + 1n, tag })
+  }
+
+  /** Beside the looks at the row, which go on. */
+  async function sweep(current: Pick<Epoch, 'number' | 'tag'>): Promise<void> {
+    try {
+      await copies.sweep(current)
+    } catch (error) {
+      troubleChannel.publish({ message: 'old epochs could not be swept away', error })
+    }
+  }
+
+  async function follow(epoch: Epoch): Promise<void> {
+    if (epoch.state === 'off') return await open(epoch)
+    if (epoch.state === 'closing') {
+      endings.seen(epoch.tag)
+      if (endings.leftMs(epoch.tag) === 0) await table.settle(epoch.tag)
+      return
+    }
+    const why = reasonToClose(epoch)
+    if (why === null) return
+    await table.close(epoch.tag, why)
+    endings.seen(epoch.tag)
+  }
+
+  return {
+    tick: async () => {
+      try {
+        const sent = momentOf(clocks)
+        const epoch = await table.read()
+        leases.take(epoch, sent)
+        watch(epoch)
+        await follow(epoch)
+      } catch (error) {
+        troubleChannel.publish({ message: 'the epoch could not be looked at', error })
+      }
+    },
+    lost: (tag) => {
+      wanted = { tag, why: 'its keys in Redis were lost' }
+    },
+    counted: (tag, floors) => {
+      if (floors >= FLOORS_MAX) wanted = { tag, why: 'it had many floors' }
+    },
+  }
+}

@@ -1,0 +1,91 @@
+import { channel } from 'node:diagnostics_channel'
+import { randomUUID } from 'node:crypto'
+import type { Leases } from './leases.ts'
+import type { Copies, Epoch, Kind, Versions } from './parts.ts'
+
+/**
+ * Publishes `{ outcome }` of each read: `hit`, `miss`, `off` without a lease, `late` when it ended
+ * meanwhile, `unfit` for a copy that does not serve, `failed` when Redis did not answer in time.
+ */
+const readChannel = channel('farthing:cache.read')
+/** Publishes `{ outcome, error? }` of each fill: `filled`, `refused`, `lost`, `failed`. */
+const fillChannel = channel('farthing:cache.fill')
+
+export type ReaderParts = Readonly<{
+  copies: Copies
+  leases: Leases
+  /** The versions of what a user sees now: null for nobody. */
+  versions: (user: string) => Promise<Versions | null>
+  /** Told that an epoch's keys are not whole any more. */
+  lost: (tag: string) => void
+}>
+
+/** How a thing is read, and how its copy is written and understood. */
+export type Source<T> = Readonly<{
+  kind: Kind
+  user: string
+  load: () => Promise<T>
+  print: (value: T) => string
+  /** Null for a copy that does not serve: of another version of this program, or out of date. */
+  parse: (text: string) => T | null
+}>
+
+export type Reader = <T>(source: Source<T>) => Promise<T>
+
+/** The reader's side: a copy when one may be read, else the database. It never fails by Redis. */
+export function createReader({ copies, leases, versions, lost }: ReaderParts): Reader {
+  async function tryLook(epoch: Epoch, kind: Kind, user: string, token: string) {
+    try {
+      const found = await copies.look(epoch, kind, user, token)
+      if (found.is === 'lost') lost(epoch.tag)
+      return found
+    } catch {
+      return null
+    }
+  }
+
+  async function tryFill(epoch: Epoch, copy: Parameters<Copies['fill']>[1]): Promise<void> {
+    try {
+      const outcome = await copies.fill(epoch, copy)
+      if (outcome === 'lost') lost(epoch.tag)
+      fillChannel.publish({ outcome })
+    } catch (error) {
+      fillChannel.publish({ outcome: 'failed', error })
+    }
+  }
+
+  async function loadAndFill<T>(epoch: Epoch, token: string, source: Source<T>): Promise<T> {
+    const { kind, user, load, print } = source
+    // First, and by itself: what is read behind it is at least as new as it says.
+    const found = await versions(user)
+    const value = await load()
+    if (found) void tryFill(epoch, { kind, user, token, versions: found, value: print(value) })
+    return value
+  }
+
+  return async (source) => {
+    const epoch = leases.current()
+    if (!epoch || copies.reign() !== epoch.reign) {
+      readChannel.publish({ outcome: 'off' })
+      return await source.load()
+    }
+    const token = randomUUID()
+    const found = await tryLook(epoch, source.kind, source.user, token)
+    if (found?.is === 'claimed') {
+      readChannel.publish({ outcome: 'miss' })
+      return await loadAndFill(epoch, token, source)
+    }
+    if (found?.is === 'hit') {
+      // Asked now, and not before: while Redis was silent, the epoch may have ended.
+      const value = leases.holds(epoch) ? source.parse(found.value) : undefined
+      if (value !== undefined && value !== null) {
+        readChannel.publish({ outcome: 'hit' })
+        return value
+      }
+      readChannel.publish({ outcome: value === null ? 'unfit' : 'late' })
+      return await source.load()
+    }
+    readChannel.publish({ outcome: found?.is === 'taken' ? 'miss' : 'failed' })
+    return await source.load()
+  }
+}

@@ -1,0 +1,2 @@
+redis.call('SET', canary, '0')
+return 'planted'

@@ -1,0 +1,139 @@
+import type { Random } from '../../chaos/kit/random.ts'
+import type { Choose, Step } from './scheduler.ts'
+import type { Beginning } from './world.ts'
+
+/** The plainest first. */
+export const order = ['go', 'time', 'fault'] as const
+
+/**
+ * Where random schedules look: an even chance for everything hardly ever meets what needs three
+ * rare things in one order.
+ */
+export const focuses = ['anything', 'begins', 'ends', 'loss', 'evictions', 'roles'] as const
+export type Focus = (typeof focuses)[number]
+
+const rates = [0.996, 1, 1.004] as const
+const fewOrMany = [0, 0, 1, 2] as const
+/** As far apart as the protocol allows for. */
+const fastAndSlow = [
+  { rate: 0.996, ahead: 0, slept: 0 },
+  { rate: 1.004, ahead: 0, slept: 0 },
+] as const
+
+export function beginningOf(focus: Focus, random: Random): Beginning {
+  const drift = () => ({ rate: random.pick(rates), ahead: random.below(1_000), slept: 0 })
+  const common: Beginning = {
+    state: 'on',
+    warm: random.chance(0.7),
+    secondHasRedis: random.chance(0.6),
+    drifts: [drift(), drift()],
+    faults: random.below(5),
+    reads: 1 + random.below(4),
+    writes: [random.pick(fewOrMany), 1],
+    kind: random.pick(['user', 'history']),
+  }
+  switch (focus) {
+    case 'begins':
+      return { ...common, state: 'off', warm: false, faults: random.below(2) }
+    case 'ends': {
+      const drifts = random.chance(0.5) ? fastAndSlow : common.drifts
+      const faults = random.below(3)
+      return { ...common, warm: true, secondHasRedis: random.chance(0.1), faults, drifts }
+    }
+    case 'anything':
+      return { ...common, state: random.chance(0.8) ? 'on' : 'off' }
+    case 'loss':
+    case 'evictions':
+    case 'roles':
+      return { ...common, faults: 1 + random.below(4) }
+  }
+}
+
+const faultsOf: Readonly<Record<Focus, readonly [RegExp, ...RegExp[]]>> = {
+  anything: [/./],
+  begins: [/./],
+  ends: [/clock is set/, /suspended/, /gives up/, /./],
+  loss: [/flushed/, /dies|starts|snapshot|loses/, /flushed|gives up|database|session/],
+  evictions: [/evicts/],
+  roles: [/becomes/, /becomes|loses/, /becomes|catches up|loses|drops/],
+}
+
+const machines = ['A', 'B', ''] as const
+/** What one name of a step ends with, or holds. */
+const places = [
+  'begins to read',
+  'begins to write',
+  'reads the row',
+  'enters',
+  'reads inside',
+  'locks the user',
+  'sends COMMIT',
+  'commits: written',
+  'commits: seen',
+  'does look',
+  'does fill',
+  'does raise',
+  'hears of look',
+  'hears of fill',
+  'hears of raise',
+  'reads versions',
+  'reads money',
+  'reads view',
+  'wakes',
+  'closes',
+  'settles',
+  'opens',
+  'connects',
+  '',
+] as const
+
+/** A process that is paused there, or a message that is slow, for some of the steps. */
+type Slow = Readonly<{ machine: string; place: string; from: number; until: number }>
+
+function slowsOf(focus: Focus, random: Random): readonly Slow[] {
+  const slows = Array.from({ length: random.below(focus === 'ends' ? 2 : 4) }, (): Slow => {
+    const from = random.chance(0.5) ? 0 : random.below(60)
+    const until = from + random.below(120)
+    return { machine: random.pick(machines), place: random.pick(places), from, until }
+  })
+  if (focus === 'ends') {
+    // The machine that reads hears late that the epoch is over.
+    const machine = random.pick(['A', 'A', 'B'])
+    const place = random.pick(['reads the row', 'reads the row: answered', 'wakes'])
+    slows.push({ machine, place, from: 0, until: 60 + random.below(60) })
+    slows.push({ machine, place: 'begins to read', from: 0, until: 20 + random.below(50) })
+  }
+  if (focus === 'begins' || focus === 'loss') {
+    const until = 40 + random.below(80)
+    const place = random.pick(['sends COMMIT', 'sends COMMIT', 'commits: seen', 'locks the user'])
+    slows.push({ machine: random.pick(machines), place, from: 0, until })
+  }
+  return slows
+}
+
+/** Each schedule has its own weights, its own kind of faults, and some things that are slow. */
+export function byChance(focus: Focus, random: Random): Choose {
+  const ofTime = focus === 'ends' ? random.pick([0.01, 0.05]) : random.pick([0.02, 0.1, 0.3])
+  const ofFaults = random.pick([0.02, 0.1, 0.2])
+  const faults = random.pick(faultsOf[focus])
+  const slows = slowsOf(focus, random)
+  let taken = 0
+  const isSlow = ({ name }: Step): boolean =>
+    slows.some(
+      ({ machine, place, from, until }) =>
+        taken >= from && taken < until && name.startsWith(machine) && name.includes(place),
+    )
+  const fit = (step: Step): boolean =>
+    step.kind === 'go' ? !isSlow(step) : step.kind === 'time' || faults.test(step.name)
+  return (offers) => {
+    taken += 1
+    const wanted = random.chance(ofFaults) ? 'fault' : random.chance(ofTime) ? 'time' : 'go'
+    for (const kind of [wanted, ...order] as const) {
+      const steps = offers(kind).filter(fit)
+      // Most often to what is due, or leases would hardly ever last.
+      if (kind === 'time' && steps[0] && random.chance(0.8)) return steps[0]
+      if (steps.length > 0) return steps[random.below(steps.length)] ?? null
+    }
+    return offers('go')[0] ?? null
+  }
+}

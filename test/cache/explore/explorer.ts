@@ -1,0 +1,98 @@
+import { createRandom } from '../../chaos/kit/random.ts'
+import { beginningOf, byChance, focuses, order } from './chance.ts'
+import type { Focus } from './chance.ts'
+import type { Choose } from './scheduler.ts'
+import { play } from './world.ts'
+import type { Beginning, Outcome, Variant } from './world.ts'
+
+export type Found = Readonly<{
+  schedules: number
+  steps: number
+  hits: number
+  reads: number
+  commits: number
+  /** Schedules in which an epoch was opened anew. */
+  reopened: number
+  stale: Readonly<{ what: string; trace: readonly string[]; seed: number | null }> | null
+}>
+
+type Tally = { -readonly [K in keyof Found]: Found[K] }
+
+const nothing = (): Tally => ({
+  schedules: 0,
+  steps: 0,
+  hits: 0,
+  reads: 0,
+  commits: 0,
+  reopened: 0,
+  stale: null,
+})
+
+function count(tally: Tally, outcome: Outcome, seed: number | null): void {
+  tally.schedules += 1
+  tally.steps += outcome.trace.length
+  tally.hits += outcome.hits
+  tally.reads += outcome.reads
+  tally.commits += outcome.commits
+  tally.reopened += outcome.opened > 1n ? 1 : 0
+  if (outcome.stale !== null) tally.stale = { what: outcome.stale, trace: outcome.trace, seed }
+}
+
+/**
+ * Random schedules, each with a seed of its own: the same seed plays the same schedule. Ends at the
+ * first stale read.
+ */
+export async function exploreAtRandom(
+  variant: Variant,
+  options: Readonly<{ seed: number; focus?: Focus; schedules?: number; forMs?: number }>,
+): Promise<Found> {
+  const tally = nothing()
+  const end = performance.now() + (options.forMs ?? Number.POSITIVE_INFINITY)
+  const most = options.schedules ?? Number.POSITIVE_INFINITY
+  while (tally.stale === null && tally.schedules < most && performance.now() < end) {
+    const seed = (options.seed + tally.schedules) % 2 ** 31
+    const random = createRandom(seed)
+    const focus = options.focus ?? random.pick(focuses)
+    count(tally, await play(variant, beginningOf(focus, random), byChance(focus, random)), seed)
+  }
+  return tally
+}
+
+/**
+ * Every schedule that differs from the plainest one in at most so many steps: all of them, unless
+ * `schedules` ends it. The plainest takes what was asked first, lets time pass only when nothing
+ * else is left, and has no fault.
+ */
+export async function exploreAll(
+  variant: Variant,
+  start: Beginning,
+  options: Readonly<{ deviations: number; schedules?: number }>,
+): Promise<Found & Readonly<{ whole: boolean }>> {
+  const tally = nothing()
+  const most = options.schedules ?? Number.POSITIVE_INFINITY
+  /** Deviations, each as the place of the step and the choice there. */
+  const left: (readonly (readonly [at: number, choice: number])[])[] = [[]]
+  for (let plan = left.pop(); plan; plan = left.pop()) {
+    if (tally.stale !== null || tally.schedules >= most) return { ...tally, whole: false }
+    const widths: number[] = []
+    count(tally, await play(variant, start, following(plan, widths)), null)
+    if (plan.length === options.deviations) continue
+    const next = (plan.at(-1)?.[0] ?? -1) + 1
+    for (let at = next; at < widths.length; at++) {
+      for (let choice = 1; choice < (widths[at] ?? 0); choice++) left.push([...plan, [at, choice]])
+    }
+  }
+  return { ...tally, whole: true }
+}
+
+function following(
+  plan: readonly (readonly [at: number, choice: number])[],
+  widths: number[],
+): Choose {
+  return (offers) => {
+    const sorted = order.flatMap((kind) => offers(kind))
+    const choice = plan.find(([at]) => at === widths.length)?.[1] ?? 0
+    widths.push(sorted.length)
+    return sorted[choice] ?? null
+  }
+}

@@ -1,0 +1,21 @@
+import type { Beginning } from './world.ts'
+
+const still = { rate: 1, ahead: 0, slept: 0 } as const
+
+const plain: Beginning = {
+  state: 'on',
+  warm: true,
+  secondHasRedis: true,
+  drifts: [still, still],
+  faults: 1,
+  reads: 2,
+  writes: [1, 1],
+  kind: 'user',
+}
+
+/** What schedules that are tried one and all begin with: one fault each at most. */
+export const plainBeginnings: Readonly<Record<string, Beginning>> = {
+  'a copy that is there': plain,
+  'no copy': { ...plain, warm: false },
+  'a writer without Redis': { ...plain, secondHasRedis: false, faults: 0 },
+}

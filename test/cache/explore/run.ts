@@ -1,0 +1,78 @@
+import { randomInt } from 'node:crypto'
+import { availableParallelism } from 'node:os'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { exploreAll, exploreAtRandom } from './explorer.ts'
+import type { Found } from './explorer.ts'
+import { plainBeginnings } from './plain.ts'
+import { protocol } from './protocol.ts'
+
+// `npm run explore`: a million random schedules, and all with two steps out of order. Ends with 1
+// at the first stale read, whose schedule it prints. EXPLORE_SCHEDULES, EXPLORE_SEED,
+// EXPLORE_THREADS.
+
+const ROUND = 500
+const TELL_MS = 10_000
+
+type Share = Readonly<{ seed: number; schedules: number; all: boolean }>
+type Told = Readonly<{ done: boolean; title: string; found: Found }>
+
+const numberOf = (name: string, unset: number): number => Number(process.env[name] ?? unset)
+
+function tell(title: string, found: Found, done: boolean): void {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
+  parentPort?.postMessage({ title, found, done } satisfies Told)
+}
+
+async function work({ seed, schedules, all }: Share): Promise<void> {
+  for (let at = 0; at < schedules; at += ROUND) {
+    const most = Math.min(ROUND, schedules - at)
+    tell('random', await exploreAtRandom({ protocol }, { seed: seed + at, schedules: most }), false)
+  }
+  for (const [title, start] of all ? Object.entries(plainBeginnings) : []) {
+    const found = await exploreAll({ protocol }, start, { deviations: 2 })
+    tell(`all with two deviations: ${title}`, found, false)
+  }
+  tell('random', await exploreAtRandom({ protocol }, { seed, schedules: 0 }), true)
+}
+
+async function main(): Promise<void> {
+  const seed = numberOf('EXPLORE_SEED', randomInt(2 ** 30))
+  const schedules = numberOf('EXPLORE_SCHEDULES', 1_000_000)
+  const threads = numberOf('EXPLORE_THREADS', availableParallelism())
+  console.log(`EXPLORE_SEED=${seed}, ${schedules} random schedules in ${threads} threads`)
+  const sums = new Map<string, { schedules: number; steps: number; reads: number; hits: number }>()
+  const print = (): void => {
+    for (const [title, sum] of sums) console.log(title, JSON.stringify(sum))
+  }
+  const telling = setInterval(print, TELL_MS)
+  const share = Math.ceil(schedules / threads)
+  const workers = Array.from({ length: threads }, async (_, index) => {
+    const workerData: Share = { seed: seed + index * share, schedules: share, all: index === 0 }
+    const worker = new Worker(new URL(import.meta.url), { workerData })
+    await new Promise<void>((resolve, reject) => {
+      worker.on('error', reject)
+      worker.on('message', ({ title, found, done }: Told) => {
+        if (found.stale) {
+          console.log(`STALE: ${found.stale.what}, seed ${found.stale.seed}`)
+          console.log(found.stale.trace.join('\n'))
+          process.exit(1)
+        }
+        const sum = sums.get(title) ?? { schedules: 0, steps: 0, reads: 0, hits: 0 }
+        sums.set(title, {
+          schedules: sum.schedules + found.schedules,
+          steps: sum.steps + found.steps,
+          reads: sum.reads + found.reads,
+          hits: sum.hits + found.hits,
+        })
+        if (done) resolve()
+      })
+    })
+  })
+  await Promise.all(workers)
+  clearInterval(telling)
+  print()
+  console.log('No read was stale.')
+}
+
+if (isMainThread) await main()
+else await work(workerData as Share)
