@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { StartRefused } from './errors.ts'
 import { type AuthConfig, readAuth, unfitAuth } from './auth-config.ts'
 import { type JobsConfig, readJobs } from './jobs-config.ts'
+import { type CacheConfig, readCache } from './cache-config.ts'
 import type { Money } from './money.ts'
 import { proxiesIn } from './network.ts'
 import type { Trusts } from './network.ts'
@@ -37,6 +38,7 @@ export type Config = Readonly<{
   keys: Readonly<{ file: string } | { json: string }> | null
   tokenTtlSeconds: number
   auth: AuthConfig
+  cache: CacheConfig
   /** From here on, a payment asks for a factor that was shown lately. */
   stepUpThreshold: Money
   argon2: Readonly<{ memoryKiB: number; passes: number; parallelism: number }>
@@ -100,6 +102,7 @@ export function readConfig(environment: Environment): Config {
     jobs: readJobs(read, problems),
     keys: readKeySource(read, problems),
     tokenTtlSeconds: read.integer('TOKEN_TTL_SECONDS', { from: 30, to: 3_600, unset: 300 }),
+    cache: readCache(read, problems),
     auth: readAuth(read, publicUrl, problems),
     stepUpThreshold: read.cents('STEP_UP_CENTS', 100_000n),
     argon2: readArgon2(read),

@@ -1,3 +1,4 @@
+import { noFence } from '../../test/kit/fence.ts'
 import { randomInt, randomUUID } from 'node:crypto'
 import { readConfig } from '../../src/config.ts'
 import { connectLedger } from '../../src/db/pool.ts'
@@ -49,6 +50,7 @@ answerParent<Posters>((books) => {
         applicationName: 'bench posters',
       }),
     clock: systemClock,
+    fence: noFence,
     lanes: config.ledgerConnections,
   })
   const alone = createLedger({ ...partsFor(books.alone), passengers: nobody })

@@ -7,6 +7,7 @@ import { type Issuer, outsideIssuer, ownIssuer } from '../access/issuers.ts'
 import { remoteKeys } from '../access/remote-keys.ts'
 import { createVerifier } from '../access/tokens.ts'
 import { trustsOf } from '../config.ts'
+import { openServerCache, type ServerCache } from '../cache/cache.ts'
 import type { Config } from '../config.ts'
 import { watchCommits } from '../db/citus/recovery.ts'
 import { openPool, type Pool } from '../db/pool.ts'
@@ -25,6 +26,7 @@ import { type Clock, systemClock } from '../time.ts'
 import { readVerifyingKeys, type VerifyingKeys } from '../token-keys.ts'
 import { findUser } from '../users/find.ts'
 import { backSecretOf } from './auth/secrets.ts'
+import { withCopies } from './copies.ts'
 import { sharedPool } from './database.ts'
 import { buildPaymentParts, type Site } from './work/parts.ts'
 
@@ -37,6 +39,7 @@ export type House = Readonly<{
   payments: Payments
   authLayer: AuthLayer
   denyList: DenyList
+  cache: ServerCache
   /** After the doors are shut: finishes the payments under way, and closes all connections. */
   close: () => Promise<void>
 }>
@@ -45,18 +48,20 @@ export function buildHouse(site: Site): House {
   const { config, keys, url } = site
   const clock = systemClock
   const pool = sharedPool(config, url)
-  const parts = buildPaymentParts(site, pool, clock)
+  const cache = openServerCache({ url, ...config.cache, clock }, pool)
+  const parts = buildPaymentParts(site, { pool, fence: cache.fence, clock })
   const denyList = openDenyList(url, clock)
   const commits = watchCommits(pool)
   const close = async (): Promise<void> => {
     await commits.stop()
     await denyList.stop()
     await parts.ledger.close()
+    await cache.stop()
     await pool.end()
   }
   const authLayer = createRemoteAuth(config.auth.backUrl, backSecretOf(keys))
-  const payments = createPayments(parts)
-  return { site, clock, pool, parts, payments, authLayer, denyList, close }
+  const payments = withCopies(createPayments(parts), parts, cache.read)
+  return { site, clock, pool, parts, payments, authLayer, denyList, cache, close }
 }
 
 export type Doors = Readonly<{
@@ -100,6 +105,7 @@ export function buildDoors(
   })
   // What was revoked is known before the door opens.
   app.addHook('onReady', denyList.start)
+  app.addHook('onReady', house.cache.start)
   return { app, health, telemetry }
 }
 

@@ -40,6 +40,7 @@ export async function work(): Promise<number> {
     const { environment, jobs: settings } = house.site.config
     const log = createLog(environment, 'worker')
     createTelemetry({ log, poolCounts: house.pool.counts })
+    await house.cache.start()
     const jobs = await startJobs(house)
     const where = settings.lambda ? `on AWS Lambda (${settings.lambda.functionName})` : 'here'
     console.log(`Farthing works: ${settings.concurrency} jobs at once, ${where}.`)

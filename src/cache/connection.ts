@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { createClient } from '@redis/client'
 import { inTime } from './in-time.ts'
+import { sources } from './scripts.ts'
+import type { Script } from './scripts.ts'
 
 /** Where Redis is: an address, or what Sentinels call the master whose address they know. */
 export type RedisPlace = Readonly<{
@@ -13,9 +14,6 @@ export type RedisPlace = Readonly<{
 
 const CONNECT_MS = 1_000
 const COMMANDS_MAX = 20_000
-
-export const scripts = ['look', 'fill', 'raise', 'plant'] as const
-export type Script = (typeof scripts)[number]
 
 /** One connection to one Redis process that is fit. It is never opened again by itself. */
 export type Connection = Readonly<{
@@ -30,16 +28,6 @@ export type Connection = Readonly<{
   destroy: () => void
 }>
 
-const textOf = (file: string): string =>
-  readFileSync(new URL(`scripts/${file}.lua`, import.meta.url), 'utf8')
-
-const sources: Readonly<Record<Script, string>> = {
-  look: textOf('guard') + textOf('whole') + textOf('look'),
-  fill: textOf('guard') + textOf('whole') + textOf('fill'),
-  raise: textOf('guard') + textOf('whole') + textOf('raise'),
-  plant: textOf('guard') + textOf('plant'),
-}
-
 /** @throws Error when it cannot be reached, or is not fit: a word for operators says why. */
 export async function connectRedis(place: RedisPlace): Promise<Connection> {
   const url = place.sentinels.length === 0 ? place.url : await findMaster(place)
@@ -49,9 +37,9 @@ export async function connectRedis(place: RedisPlace): Promise<Connection> {
     const ask = async (args: readonly string[]): Promise<unknown> =>
       await client.sendCommand([...args])
     const { reign, replid } = identityOf(await readState(ask))
-    const shas = new Map<Script, string>()
-    for (const name of scripts) {
-      shas.set(name, String(await inTime(ask(['SCRIPT', 'LOAD', sources[name]]), CONNECT_MS)))
+    const shas = new Map<string, string>()
+    for (const [name, source] of Object.entries(sources)) {
+      shas.set(name, String(await inTime(ask(['SCRIPT', 'LOAD', source]), CONNECT_MS)))
     }
     return {
       reign,

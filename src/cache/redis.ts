@@ -1,9 +1,10 @@
 import { channel } from 'node:diagnostics_channel'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectRedis, findMaster } from './connection.ts'
-import type { Connection, RedisPlace, Script } from './connection.ts'
+import type { Connection, RedisPlace } from './connection.ts'
 import { inTime } from './in-time.ts'
 import type { Copies, Epoch, Look, Place } from './parts.ts'
+import type { Script } from './scripts.ts'
 
 /** Publishes `{ event, why }` when that changes: `connected`, `lost`, `away`. */
 const redisChannel = channel('farthing:cache.redis')

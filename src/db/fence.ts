@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { Pool } from './pool.ts'
-import type { Queryable } from './query.ts'
+import type { Queryable, Session } from './query.ts'
 import { inTransaction } from './tx.ts'
 import type { TransactionOptions } from './tx.ts'
 
@@ -48,7 +48,7 @@ const TRIES_MAX = 3
  */
 export async function inFencedTransaction<T>(
   { pool, fence }: Readonly<{ pool: Pool; fence: Fence }>,
-  work: (tx: Queryable, raise: Raise) => Promise<T>,
+  work: (tx: Session, raise: Raise) => Promise<T>,
   options: TransactionOptions,
 ): Promise<T> {
   for (let tries = 1; ; tries++) {

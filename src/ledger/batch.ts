@@ -1,14 +1,16 @@
 import { isLockTimeout } from '../db/errors.ts'
+import type { Change } from '../db/fence.ts'
 import type { LedgerConnection } from '../db/pool.ts'
 import { begin } from '../db/session.ts'
 import type { Micros } from '../time.ts'
 import type { Account, AccountId, Accounts, Entry } from './account.ts'
 import { createWriter, noWrites } from './commit.ts'
 import type { Writes } from './commit.ts'
-import type { Passengers, Ride, Settled } from './passengers.ts'
+import type { Ride, Settled } from './passengers.ts'
 import { post } from './post.ts'
 import type { Verdict } from './post.ts'
 import * as store from './store.ts'
+import type { LedgerParts } from './waiting.ts'
 
 /**
  * A batch that is decided, with its writes ready to leave.
@@ -24,14 +26,15 @@ export type Written<R> = Readonly<{
 
 /**
  * Everything of a batch but its commit. Begins, locks the accounts and looks in one round trip: the
- * statements leave in one packet and are answered in order. Then decides, and makes what to write.
+ * statements leave in one packet and are answered in order. Then decides, and makes what to write
+ * while the fence is raised for it.
  *
  * @param lockMs How long it waits for each row that someone else has locked.
- * @throws AccountsLocked when that was a row of an account.
+ * @throws AccountsLocked when that was a row of an account, FenceDown as the fence does.
  */
 export async function writeBatch<P, R>(
   tx: LedgerConnection,
-  passengers: Passengers<P, R>,
+  { passengers, fence }: Pick<LedgerParts<P, R>, 'passengers' | 'fence'>,
   rides: readonly Ride<P>[],
   now: Micros,
   lockMs: number,
@@ -39,11 +42,12 @@ export async function writeBatch<P, R>(
   const send = tx.gather()
   const asking = Promise.all([
     begin(tx, lockMs),
+    fence.enter(tx),
     store.lockAccounts(tx, accountsOf(rides)).catch(asAccountsLocked),
     passengers.look(tx, rides),
   ])
   send()
-  const [, before, look] = await asking
+  const [, raise, before, look] = await asking
   const admit = await look(before, now)
   const movements = rides.map((ride) => ride.movement)
   const { after, verdicts } = post(before, movements, now, admit)
@@ -55,9 +59,13 @@ export async function writeBatch<P, R>(
   const settled = rides.map((ride, index): Settled<P, R> => {
     return { ride, verdict: verdicts[index] as Verdict<R> }
   })
-  await store.writeAccounts(writer, before, changedAccounts(before, after))
-  await store.appendEntries(writer, entries)
-  await passengers.write(writer, settled)
+  const changed = changedAccounts(before, after)
+  await Promise.all([
+    raise(changed.flatMap(seenChange)),
+    store.writeAccounts(writer, before, changed),
+    store.appendEntries(writer, entries),
+    passengers.write(writer, settled),
+  ])
   return { verdicts, mark, writes: writer.end() }
 }
 
@@ -78,6 +86,11 @@ export function accountsOf<P>(rides: readonly Ride<P>[]): readonly AccountId[] {
     for (const line of movement.ifDeclined) ids.add(line.account)
   }
   return [...ids].sort()
+}
+
+/** Wallets are what users see; they are the accounts that may not owe. */
+function seenChange({ id, floor, version }: Account): readonly Change[] {
+  return floor === 'zero' ? [{ user: id, money: version, view: null }] : []
 }
 
 function changedAccounts(before: Accounts, after: Accounts): readonly Account[] {

@@ -1,6 +1,7 @@
 import { AssertionError } from 'node:assert/strict'
 import { channel } from 'node:diagnostics_channel'
 import { isLockTimeout, toAppError } from '../db/errors.ts'
+import { FenceDown } from '../db/fence.ts'
 import { AppError } from '../errors.ts'
 import type { AccountId } from './account.ts'
 import { AccountsLocked, accountsOf, writeBatch } from './batch.ts'
@@ -63,7 +64,7 @@ export function createLane<P, R>(
       const left = BATCH_DEADLINE_MS - (performance.now() - start)
       const rides = batch.map(({ ride }) => ride)
       const now = parts.clock.now()
-      const writing = writeBatch(tx, parts.passengers, rides, now, patience(batch))
+      const writing = writeBatch(tx, parts, rides, now, patience(batch))
       written = await inTime(writing, left)
       end = await commitBatch(tx, written.writes, BATCH_DEADLINE_MS)
     } catch (error) {
@@ -116,6 +117,7 @@ export function createLane<P, R>(
       return true
     }
     if (error instanceof AccountsLocked) return await withoutStuck(batch)
+    if (error instanceof FenceDown) return await behindFence(batch, error)
     const known = toAppError(error)
     // One alone is to blame for a row of its passenger that is locked, and for what is no AppError.
     if (isLockTimeout(known) || !(known instanceof AppError)) {
@@ -123,6 +125,17 @@ export function createLane<P, R>(
     } else if (known.code === 'database_unavailable') return retry(batch, known)
     rejectAll(batch, known)
     return true
+  }
+
+  /** Nothing happened, and nobody is to blame: they go on as soon as they may. */
+  async function behindFence(batch: readonly Waiting<P, R>[], down: FenceDown): Promise<Done> {
+    try {
+      await inTime(down.recovered(), BATCH_DEADLINE_MS)
+    } catch (error) {
+      return retry(batch, new AppError('database_unavailable', {}, { cause: error }))
+    }
+    again(batch)
+    return false
   }
 
   /** One of them upsets the database: found by halves, it disturbs its neighbours no longer. */

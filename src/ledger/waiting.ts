@@ -1,3 +1,4 @@
+import type { Fence } from '../db/fence.ts'
 import type { LedgerConnection } from '../db/pool.ts'
 import type { Clock } from '../time.ts'
 import type { AccountId } from './account.ts'
@@ -7,6 +8,8 @@ import type { Verdict } from './post.ts'
 export type LedgerParts<P, R> = Readonly<{
   connect: () => Promise<LedgerConnection>
   passengers: Passengers<P, R>
+  /** Keeps copies of what users see from outliving a batch. */
+  fence: Fence
   clock: Clock
   /** Batches under way at once. Each has a connection of its own. */
   lanes: number

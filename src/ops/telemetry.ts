@@ -1,4 +1,3 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Logger } from 'pino'
 import {
   AggregatorRegistry,
@@ -9,6 +8,8 @@ import {
   Registry,
 } from 'prom-client'
 import type { MetricObject } from 'prom-client'
+import { listenToCache } from './cache-telemetry.ts'
+import { listen } from './listen.ts'
 
 /** Connections of a pool, as they are at this moment. */
 export type PoolCounts = Readonly<{ total: number; idle: number; waiting: number }>
@@ -74,6 +75,7 @@ export function createTelemetry({ log, poolCounts, processCounts }: TelemetryPar
     listen('farthing:auth.trouble', ({ message, error }: AuthTrouble) => {
       log.warn({ message, err: error }, 'auth')
     }),
+    ...listenToCache(registry, log),
     listen('farthing:database.event', countDatabaseEvents(registry, log)),
     listen('farthing:database.commits', countCommits(registry, log)),
   ]
@@ -90,13 +92,6 @@ export function createTelemetry({ log, poolCounts, processCounts }: TelemetryPar
 export async function mergeSnapshots(snapshots: readonly Snapshot[]): Promise<MetricsText> {
   const registry = AggregatorRegistry.aggregate(snapshots as never)
   return { type: registry.contentType, text: await registry.metrics() }
-}
-
-/** The caller says what the channel carries; a channel itself has no type. */
-function listen(channel: string, hear: (event: never) => void): () => void {
-  const listener = (event: unknown): void => hear(event as never)
-  subscribe(channel, listener)
-  return () => unsubscribe(channel, listener)
 }
 
 function countAnswers(registry: Registry): (event: Answered) => void {

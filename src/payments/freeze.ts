@@ -1,7 +1,7 @@
-import { inTransaction } from '../db/tx.ts'
 import type { UserId } from '../ids/ids.ts'
 import { walletOf } from '../ledger/account.ts'
 import { lockAccounts, setAccountState } from '../ledger/store.ts'
+import { changeView } from '../users/change-view.ts'
 import { setStatus } from '../users/freeze.ts'
 import type { User } from '../users/user.ts'
 import type { Staff } from './asks.ts'
@@ -16,13 +16,14 @@ import type { PaymentParts } from './parts.ts'
  * @throws AppError `user_unknown`, also for a closed user.
  */
 export async function setFrozen(
-  parts: Pick<PaymentParts, 'pool' | 'noteFrozen'>,
+  parts: Pick<PaymentParts, 'pool' | 'fence' | 'noteFrozen'>,
   userId: UserId,
   frozen: boolean,
   by: Staff,
 ): Promise<User> {
-  return await inTransaction(
-    parts.pool,
+  return await changeView(
+    parts,
+    userId,
     async (tx) => {
       // In the order in which all that a user asks for locks: see `once`.
       await lockAccounts(tx, [walletOf(userId)])

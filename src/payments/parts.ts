@@ -1,4 +1,5 @@
 import type { LinkParts } from '../banks/link.ts'
+import type { Fence } from '../db/fence.ts'
 import type { Pool } from '../db/pool.ts'
 import type { Queryable } from '../db/query.ts'
 import type { UserId } from '../ids/ids.ts'
@@ -14,6 +15,8 @@ import type { Passenger, Reason } from './ride/passenger.ts'
 export type PaymentParts = Readonly<{
   pool: Pool
   ledger: Ledger<Passenger, Reason>
+  /** Keeps copies of what users see from outliving a change of it. */
+  fence: Fence
   clock: Clock
   rail: Rail
   banks: LinkParts
@@ -33,7 +36,7 @@ export type PaymentParts = Readonly<{
 }>
 
 /** What flows that move no money are built of. */
-export type QuietParts = Pick<PaymentParts, 'pool' | 'clock' | 'digestKey'>
+export type QuietParts = Pick<PaymentParts, 'pool' | 'fence' | 'clock' | 'digestKey'>
 
 /** How long a flow that moves no money waits for a lock, before it answers 503. */
 export const LOCK_TIMEOUT_MS = 3_000

@@ -30,6 +30,18 @@ export async function ownUser(
   userId: UserId,
   range: TimeRange,
 ): Promise<OwnUser> {
+  return (await ownUserUntil(parts, userId, range)).view
+}
+
+/** `until`: when the view changes by itself, because time goes on; null for never. */
+export type ViewUntil = Readonly<{ view: OwnUser; until: Micros | null }>
+
+/** `ownUser`, and for how long it is right while nothing happens. */
+export async function ownUserUntil(
+  parts: PaymentParts,
+  userId: UserId,
+  range: TimeRange,
+): Promise<ViewUntil> {
   const id = walletOf(userId)
   const [user, accounts, bankAccounts] = await Promise.all([
     findUser(parts.pool, userId),
@@ -40,8 +52,10 @@ export async function ownUser(
   if (!user || !account) throw new AppError('user_unknown')
   const { balance, held } = account
   const wallet = { balance, held, available: balance - held }
-  const limits = parts.limits ? await limitsOf(parts, parts.limits, user, account) : []
-  return { user, wallet, limits, bankAccounts }
+  const { limits, until } = parts.limits
+    ? await limitsOf(parts, parts.limits, user, account)
+    : { limits: [], until: null }
+  return { view: { user, wallet, limits, bankAccounts }, until }
 }
 
 async function limitsOf(
@@ -49,9 +63,9 @@ async function limitsOf(
   rules: LimitRules,
   user: User,
   account: Account,
-): Promise<readonly Limit[]> {
+): Promise<Readonly<{ limits: readonly Limit[]; until: Micros | null }>> {
   const tier = tierOf(user)
-  const { base, frees } = await windowOf(parts, account)
+  const { base, frees, until } = await windowOf(parts, account)
   const spent = used(account, base)
   const perTransfer: Limit = {
     name: 'bank_transfer',
@@ -60,11 +74,12 @@ async function limitsOf(
     available: rules.bankTransfer,
     frees: [],
   }
-  return [
+  const limits = [
     shown('send', rules.send[tier], spent.send, frees.send),
     shown('cash_out', rules.cashOut[tier], spent.cashOut, frees.cashOut),
     perTransfer,
   ]
+  return { limits, until }
 }
 
 function shown(name: Limit['name'], limit: Money, spent: bigint, frees: Limit['frees']): Limit {
@@ -76,13 +91,15 @@ function shown(name: Limit['name'], limit: Money, spent: bigint, frees: Limit['f
 type Window = Readonly<{
   base: WindowStart
   frees: Readonly<{ send: Limit['frees']; cashOut: Limit['frees'] }>
+  /** When its first entry leaves it. */
+  until: Micros | null
 }>
 
 /** Where an account's window begins, and the next moments at which something leaves it. */
 async function windowOf({ pool, clock }: PaymentParts, account: Account): Promise<Window> {
   const send: { at: Micros; amount: Money }[] = []
   const cashOut: { at: Micros; amount: Money }[] = []
-  const window = { base: nothingBefore, frees: { send, cashOut } }
+  const window = { base: nothingBefore, frees: { send, cashOut }, until: null }
   if (account.sent === 0n && account.withdrawn === 0n) return window
   const first = await firstInWindow(pool, account.id, clock.now())
   const before = first - 1n
@@ -99,5 +116,6 @@ async function windowOf({ pool, clock }: PaymentParts, account: Account): Promis
     }
     last = entry
   }
-  return { ...window, base }
+  const firstIn = read[0]?.version === before ? read[1] : read[0]
+  return { ...window, base, until: firstIn ? after(firstIn.at, WINDOW) : null }
 }

@@ -83,6 +83,17 @@ export async function updateStatus(
   await tx.query(statusStatement, [userId, status])
 }
 
+const raiseViewStatement = {
+  name: 'users_raise_view',
+  text: `update app_user set view_version = view_version + 1 where user_id = $1
+         returning view_version as view`,
+}
+
+/** The version of what a user sees of themselves, one higher; null for nobody. */
+export async function raiseView(tx: Queryable, userId: UserId): Promise<bigint | null> {
+  return (await tx.query<{ view: bigint }>(raiseViewStatement, [userId])).rows[0]?.view ?? null
+}
+
 const loginStatement = {
   name: 'users_by_login',
   text: 'select user_id as "userId" from login_name where value = $1',

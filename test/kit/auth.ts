@@ -1,3 +1,4 @@
+import { noFence } from './fence.ts'
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { SignJWT } from 'jose'
@@ -132,7 +133,7 @@ export function openAuth(
   const sealKeys = new Map([['test', randomBytes(32)]])
   const factors = createFactors({ ...parts, sealKeys, record, site: testSite })
   const signIn = createSignIn({ db: pool, directory, factors, throttle, record })
-  const enrolling = { ...parts, directory }
+  const enrolling = { ...parts, fence: noFence, directory }
   const layer = createAuthLayer({
     sessions,
     signIn,

@@ -34,6 +34,13 @@ const components = {
     startsServers: false,
     onlyRoot: true,
   },
+  redis: {
+    programs: ['/usr/bin/redis-server'],
+    needs: ['/usr/bin/redis-sentinel'],
+    packages: ['redis-server', 'redis-sentinel'],
+    startsServers: true,
+    onlyRoot: false,
+  },
   chromium: {
     programs: ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'],
     needs: [],

@@ -1,5 +1,8 @@
+import { noFence } from './fence.ts'
 import assert from 'node:assert/strict'
 import { randomBytes, randomInt } from 'node:crypto'
+import { withCopies } from '../../src/bin/copies.ts'
+import type { ServerCache } from '../../src/cache/cache.ts'
 import { createFreezeNotes, createRecorder } from '../../src/auth/guard/record.ts'
 import { connectLedger } from '../../src/db/pool.ts'
 import type { Pool } from '../../src/db/pool.ts'
@@ -36,6 +39,8 @@ export type WorldOptions = Readonly<{
   settleMs?: number
   /** In place of the functions in this process. */
   startJobs?: (url: string, parts: PaymentParts) => Promise<JobRunner>
+  /** Copies in front of what it reads. */
+  cache?: (parts: Readonly<{ url: string; pool: Pool; clock: Clock }>) => ServerCache
 }>
 
 export type World = Readonly<{
@@ -76,6 +81,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const clock: Clock = { now: () => after(systemClock.now(), offset) }
   const digestKey = randomBytes(32)
   const limits = options.limits ?? null
+  const cache = options.cache?.({ url, pool, clock }) ?? null
+  const fence = cache?.fence ?? noFence
+  await cache?.start()
   const ledger = createLedger({
     connect: async () =>
       await connectLedger({
@@ -85,6 +93,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         applicationName: 'test ledger',
       }),
     passengers: createPassengers(limits),
+    fence,
     clock,
     lanes: 2,
   })
@@ -92,6 +101,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const parts: PaymentParts = {
     pool,
     ledger,
+    fence,
     clock,
     rail: createSandboxBank({ db: pool, clock, settleMs: options.settleMs ?? 0, key: digestKey }),
     banks: {
@@ -106,7 +116,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     stepUpThreshold: money(100_000n),
     noteFrozen: createFreezeNotes(createRecorder(pool, clock)),
   }
-  const payments = createPayments(parts)
+  const payments = withCopies(createPayments(parts), parts, cache?.read ?? null)
   const auth = openAuth({ pool, clock, digestKey })
   const deliver = mailboxDelivery(pool, clock)
   const audit = async () => await assertBooks(pool)
@@ -187,6 +197,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const close = async () => {
     await jobs.stop()
     await ledger.close()
+    await cache?.stop()
     await database.drop()
   }
   return {

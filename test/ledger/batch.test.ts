@@ -1,3 +1,4 @@
+import { noFence } from '../kit/fence.ts'
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
@@ -44,7 +45,7 @@ async function wallet(id: AccountId): Promise<Account> {
 const LOCK_MS = 300
 
 async function write<P>(rides: readonly Ride<P>[], passengers: Passengers<P, never>) {
-  return await writeBatch(tx, passengers, rides, now(), LOCK_MS)
+  return await writeBatch(tx, { passengers, fence: noFence }, rides, now(), LOCK_MS)
 }
 
 async function commit({ writes }: Written<never>): Promise<End> {
@@ -180,7 +181,7 @@ test('a batch goes in two round trips: lock and look, write and commit', async (
     },
   }
   const rides = [payment(alice, bob, 1n)]
-  const writing = writeBatch(far, passengers, rides, now(), LOCK_MS)
+  const writing = writeBatch(far, { passengers, fence: noFence }, rides, now(), LOCK_MS)
   // On a cluster there is one statement for each shard, and they leave together as well.
   const beforeIt = [...beginning(tx, LOCK_MS), 'ledger_lock', 'select 1']
   assert.deepEqual([...new Set(sent)], beforeIt)

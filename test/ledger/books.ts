@@ -1,3 +1,4 @@
+import { noFence } from '../kit/fence.ts'
 import assert from 'node:assert/strict'
 import { connectLedger } from '../../src/db/pool.ts'
 import type { Pool } from '../../src/db/pool.ts'
@@ -57,6 +58,7 @@ export async function openBooks(): Promise<Books> {
           applicationName: options.name ?? 'test ledger',
         }),
       passengers: options.passengers,
+      fence: noFence,
       clock: systemClock,
       lanes: options.lanes ?? 2,
     })

@@ -1,3 +1,4 @@
+import { noFence } from '../kit/fence.ts'
 import { connectLedger } from '../../src/db/pool.ts'
 import type { AccountId } from '../../src/ledger/account.ts'
 import { createLedger } from '../../src/ledger/ledger.ts'
@@ -26,6 +27,7 @@ const ledger = createLedger({
       applicationName: 'tampered',
     }),
   passengers: tampering,
+  fence: noFence,
   clock: systemClock,
   lanes: 1,
 })

@@ -1,3 +1,4 @@
+import { openWriterCache } from '../../cache/cache.ts'
 import { readConfig } from '../../config.ts'
 import { guardDatabase } from '../../db/guard.ts'
 import { requireMigrated } from '../../db/migrated.ts'
@@ -29,7 +30,11 @@ export async function auth(): Promise<number> {
     const { AUTH_PORT: port } = await freePorts(config.host, { AUTH_PORT: config.auth.port })
     const issuer = config.auth.port === 0 ? `http://localhost:${port}` : config.auth.url
     const site = { config, keys: await loadKeys(config), url: database.url }
-    const door = buildAuthDoor(site, pool, systemClock, issuer)
+    const cache = openWriterCache({ url: database.url, ...config.cache, clock: systemClock })
+    closers.unshift(cache.stop)
+    await cache.start()
+    const { fence } = cache
+    const door = buildAuthDoor(site, { pool, fence, clock: systemClock }, issuer)
     closers.unshift(await listenAuth(door, config.host, port))
     if (process.send) {
       tellReady(openLink(process, { metrics: telemetry.snapshot }))

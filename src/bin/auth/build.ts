@@ -13,6 +13,7 @@ import { createSessions } from '../../auth/sessions/sessions.ts'
 import { createSignIn } from '../../auth/sign-in.ts'
 import { createIssuer } from '../../auth/tokens.ts'
 import { trustsOf } from '../../config.ts'
+import type { Fence } from '../../db/fence.ts'
 import type { Pool } from '../../db/pool.ts'
 import type { createHealth } from '../../ops/health.ts'
 import { createLog } from '../../ops/log.ts'
@@ -38,13 +39,19 @@ export type AuthDoor = Readonly<{
   health: ReturnType<typeof createHealth>
 }>
 
+type AuthStand = Readonly<{ pool: Pool; fence: Fence; clock: Clock }>
+
 /** The auth layer. It does not listen yet. `issuer` is where browsers will find it. */
-export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: string): AuthDoor {
+export function buildAuthDoor(
+  site: Site,
+  { pool, fence, clock }: AuthStand,
+  issuer: string,
+): AuthDoor {
   const { config, keys } = site
   const { tokenTtlSeconds, publicUrl: audience } = config
   commonPasswords()
   const { directory, close } = openDirectory(config, pool, clock)
-  const rooms = buildRooms(site, { pool, clock, directory }, issuer)
+  const rooms = buildRooms(site, { pool, fence, clock, directory }, issuer)
   const clients = readClients({ ...config.auth, issuer })
   const provider = createProvider({
     issuer,
@@ -87,7 +94,7 @@ export function buildAuthDoor(site: Site, pool: Pool, clock: Clock, issuer: stri
 /** All that the pages, the provider and the back door stand on. */
 function buildRooms(
   { config, keys }: Site,
-  { pool, clock, directory }: Readonly<{ pool: Pool; clock: Clock; directory: Directory }>,
+  { pool, fence, clock, directory }: AuthStand & Readonly<{ directory: Directory }>,
   issuer: string,
 ) {
   const { tokenTtlSeconds, publicUrl: audience } = config
@@ -120,7 +127,7 @@ function buildRooms(
     factorReset,
     passwordReset: createPasswordReset({ ...base, factors: cancelling }),
     signIn: createSignIn({ db: pool, directory, factors: cancelling, throttle, record }),
-    enrolling: { pool, clock, digestKey, directory },
+    enrolling: { pool, fence, clock, digestKey, directory },
   }
 }
 

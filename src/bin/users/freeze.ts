@@ -1,3 +1,4 @@
+import { openWriterCache } from '../../cache/cache.ts'
 import { readConfig } from '../../config.ts'
 import { createFreezeNotes, createRecorder } from '../../auth/guard/record.ts'
 import { requireMigrated } from '../../db/migrated.ts'
@@ -14,13 +15,21 @@ export async function freeze(user: string, frozen: boolean): Promise<number> {
   const config = readConfig(process.env)
   const database = await sharedDatabase(config)
   const pool = sharedPool(config, database.url)
+  const cache = openWriterCache({ url: database.url, ...config.cache, clock: systemClock })
   try {
     await requireMigrated(pool)
+    await cache.start()
     const userId = frozen ? await whom(pool, user) : byId(user)
     const noteFrozen = createFreezeNotes(createRecorder(pool, systemClock))
-    const { handle, status } = await setFrozen({ pool, noteFrozen }, userId, frozen, COMMAND)
+    const { handle, status } = await setFrozen(
+      { pool, fence: cache.fence, noteFrozen },
+      userId,
+      frozen,
+      COMMAND,
+    )
     console.log(`${handle} is now ${status}.`)
   } finally {
+    await cache.stop()
     await pool.end()
     await database.stop()
   }

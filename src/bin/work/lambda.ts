@@ -1,3 +1,4 @@
+import { openWriterCache } from '../../cache/cache.ts'
 import { readConfig } from '../../config.ts'
 import type { Config } from '../../config.ts'
 import { guardDatabase } from '../../db/guard.ts'
@@ -45,9 +46,13 @@ async function open(): Promise<Opened> {
     await pool.end()
     throw error
   }
-  const payments = buildPaymentParts(site, pool, systemClock)
+  const cache = openWriterCache({ url, ...config.cache, clock: systemClock })
+  await cache.start()
+  const parts = { pool, fence: cache.fence, clock: systemClock }
+  const payments = buildPaymentParts(site, parts)
   const close = async (): Promise<void> => {
     await payments.ledger.close()
+    await cache.stop()
     await pool.end()
   }
   return { parts: buildFunctionParts(site, payments), close }

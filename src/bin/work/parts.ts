@@ -25,7 +25,10 @@ const AUDIT_TIMEOUT_MS = 600_000
 export type Site = Readonly<{ config: Config; keys: Keys; url: string }>
 
 /** What the hall is built of. The ledger connects when it has something to post. */
-export function buildPaymentParts(site: Site, pool: Pool, clock: Clock): PaymentParts {
+export function buildPaymentParts(
+  site: Site,
+  { pool, fence, clock }: Pick<PaymentParts, 'pool' | 'fence' | 'clock'>,
+): PaymentParts {
   const { config, keys, url } = site
   const ledger = createLedger({
     connect: async () =>
@@ -36,6 +39,7 @@ export function buildPaymentParts(site: Site, pool: Pool, clock: Clock): Payment
         applicationName: 'farthing ledger',
       }),
     passengers: createPassengers(config.limits),
+    fence,
     clock,
     lanes: config.ledgerConnections,
   })
@@ -47,6 +51,7 @@ export function buildPaymentParts(site: Site, pool: Pool, clock: Clock): Payment
   return {
     pool,
     ledger,
+    fence,
     clock,
     rail: buildRail(site, pool, clock),
     banks: { sealKeys, digestKey, ...bankRules },

@@ -1,12 +1,12 @@
 import { isLockTimeout, isUniqueViolation } from '../../db/errors.ts'
 import type { Queryable, Session } from '../../db/query.ts'
-import { inTransaction } from '../../db/tx.ts'
 import { AppError } from '../../errors.ts'
 import type { UserId } from '../../ids/ids.ts'
 import { walletOf } from '../../ledger/account.ts'
 import type { Ride } from '../../ledger/passengers.ts'
 import type { Verdict } from '../../ledger/post.ts'
 import { lockAccounts } from '../../ledger/store.ts'
+import { changeView } from '../../users/change-view.ts'
 import { digestKey, fingerprint } from '../rules/fingerprint.ts'
 import { LOCK_TIMEOUT_MS } from '../parts.ts'
 import type { PaymentParts, QuietParts } from '../parts.ts'
@@ -53,8 +53,9 @@ export async function once<S extends string>(
   options: Readonly<{ countsRefusals: boolean }> = { countsRefusals: false },
 ): Promise<Outcome<S>> {
   const record = requestRecord(parts.digestKey, ask, null)
-  const carried = await inTransaction(
-    parts.pool,
+  const carried = await changeView(
+    parts,
+    ask.caller,
     async (tx) => {
       await lockCaller(tx, ask)
       if (record && !(await reserve(tx, record, parts))) {

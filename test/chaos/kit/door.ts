@@ -1,3 +1,4 @@
+import { noFence } from '../../kit/fence.ts'
 import { randomUUID } from 'node:crypto'
 import { connectLedger, openPool } from '../../../src/db/pool.ts'
 import { AppError } from '../../../src/errors.ts'
@@ -39,6 +40,7 @@ export async function openDoor(world: World, lanes = 2): Promise<Door> {
   const ledger = createLedger({
     connect: async () => await connectLedger({ ...settings, lockTimeoutMs: 4_000 }),
     passengers: createPassengers(null),
+    fence: noFence,
     clock: world.parts.clock,
     lanes,
   })

@@ -1,3 +1,4 @@
+import { noFence } from '../../kit/fence.ts'
 import assert from 'node:assert/strict'
 import { randomBytes, randomInt } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -125,7 +126,7 @@ export async function openProvider(
     assert(door === null, 'it runs already')
     signing = tokenKeys
     const site = { config, keys: keysWith(parts.digestKey, tokenKeys), url }
-    door = buildAuthDoor(site, pool, parts.clock, issuer)
+    door = buildAuthDoor(site, { pool, fence: noFence, clock: parts.clock }, issuer)
     await door.app.listen({ host: '127.0.0.1', port })
   }
   async function stop(): Promise<void> {

@@ -13,6 +13,7 @@ import { idPattern, parseId } from '../../../ids/ids.ts'
 import { sendCode } from '../../../payments/people.ts'
 import type { SignUpParts } from '../../../payments/sign-up.ts'
 import type { Clock } from '../../../time.ts'
+import { changeView } from '../../../users/change-view.ts'
 import { confirmContact } from '../../../users/contacts.ts'
 import { findUser } from '../../../users/find.ts'
 import type { User } from '../../../users/user.ts'
@@ -155,9 +156,10 @@ async function confirm(
   { userId }: Visitor,
   { channel, code }: Readonly<{ channel: Channel; code: string }>,
 ): Promise<void> {
-  const { pool, digestKey, clock } = enrolling
-  const refusal = await inTransaction(
-    pool,
+  const { digestKey, clock } = enrolling
+  const refusal = await changeView(
+    enrolling,
+    userId,
     async (tx) => {
       try {
         await confirmContact(tx, { userId, channel, code, digestKey, now: clock.now() })

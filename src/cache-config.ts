@@ -1,0 +1,28 @@
+import type { Reader } from './settings.ts'
+
+export type CacheConfig = Readonly<{
+  /** Null: no copies are kept, and the database answers every read. */
+  redis: Readonly<{
+    url: string
+    sentinels: readonly string[]
+    sentinelPassword: string | null
+  }> | null
+}>
+
+const hostAndPort = /^(?:[\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/
+
+/** With REDIS_SENTINELS, the host in REDIS_URL is the name that they know the master by. */
+export function readCache(read: Reader, problems: string[]): CacheConfig {
+  const url = read.url('REDIS_URL', ['redis:', 'rediss:'])
+  const sentinels = (read.text('REDIS_SENTINELS') ?? '').split(',').flatMap((one) => {
+    return one.trim() === '' ? [] : one.trim()
+  })
+  const sentinelPassword = read.text('REDIS_SENTINEL_PASSWORD')
+  for (const one of sentinels) {
+    if (!hostAndPort.test(one)) problems.push(`REDIS_SENTINELS must be host:port, not "${one}"`)
+  }
+  if (url === null && sentinels.length > 0) {
+    problems.push('REDIS_SENTINELS needs REDIS_URL, whose host is the name of the master')
+  }
+  return { redis: url === null ? null : { url, sentinels, sentinelPassword } }
+}

@@ -1,2 +1,0 @@
-redis.call('SET', canary, '0')
-return 'planted'
