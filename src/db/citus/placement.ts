@@ -21,6 +21,7 @@ export const placements: Readonly<Record<string, Placement>> = {
   auth_ticket: value('digest'),
   bank_account: user('user_id'),
   bank_number: value('number_digest'),
+  cache_epoch: local,
   code_budget: user('payer_id'),
   contact_code: user('user_id'),
   credential: user('user_id'),
