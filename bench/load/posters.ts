@@ -1,4 +1,4 @@
-import { noFence } from '../../test/kit/fence.ts'
+import { noFence } from '../../test/cache/kit/no-fence.ts'
 import { randomInt, randomUUID } from 'node:crypto'
 import { readConfig } from '../../src/config.ts'
 import { connectLedger } from '../../src/db/pool.ts'

@@ -26,7 +26,7 @@ import { type Clock, systemClock } from '../time.ts'
 import { readVerifyingKeys, type VerifyingKeys } from '../token-keys.ts'
 import { findUser } from '../users/find.ts'
 import { backSecretOf } from './auth/secrets.ts'
-import { withCopies } from './copies.ts'
+import { withCopies } from './cache/copies.ts'
 import { sharedPool } from './database.ts'
 import { buildPaymentParts, type Site } from './work/parts.ts'
 

@@ -3,7 +3,8 @@
  * test/cache/explore/scripts.ts does the same for the explorer.
  */
 
-const guard = `-- Every script begins so. ARGV[1]: what all keys of the epoch begin with. ARGV[2]: the replication
+const guard = `
+-- Every script begins so. ARGV[1]: what all keys of the epoch begin with. ARGV[2]: the replication
 -- id of the mastership that the epoch belongs to: a Redis that was a replica meanwhile has another.
 local state = redis.call('INFO', 'replication')
 if not string.find(state, 'role:master', 1, true) or
@@ -18,7 +19,8 @@ if redis.call('EXISTS', canary) == 0 then return 'lost' end`
 const plant = `redis.call('SET', canary, '0')
 return 'planted'`
 
-const look = `-- ARGV: 3 kind, 4 user, 5 token, 6 how long a claim stands, in milliseconds.
+const look = `
+-- ARGV: 3 kind, 4 user, 5 token, 6 how long a claim stands, in milliseconds.
 local slot = ARGV[1] .. ARGV[3] .. ':' .. ARGV[4]
 local found = redis.call('GET', slot)
 if not found then
@@ -28,7 +30,8 @@ end
 if string.sub(found, 1, 1) == 't' then return 'taken' end
 return found`
 
-const fill = `-- ARGV: 3 kind, 4 user, 5 token, 6 and 7 the versions, 8 how long it is kept, in ms, 9 the copy.
+const fill = `
+-- ARGV: 3 kind, 4 user, 5 token, 6 and 7 the versions, 8 how long it is kept, in ms, 9 the copy.
 local slot = ARGV[1] .. ARGV[3] .. ':' .. ARGV[4]
 if redis.call('GET', slot) ~= 't' .. ARGV[5] then return 'refused' end
 local floor = redis.call('GET', ARGV[1] .. 'floor:' .. ARGV[4])
@@ -42,7 +45,8 @@ end
 redis.call('SET', slot, 'v' .. ARGV[9], 'PX', ARGV[8])
 return 'filled'`
 
-const raise = `-- ARGV from 3 on: a user, their wallet's version and that of the rest, and so on. 0 leaves a floor
+const raise = `
+-- ARGV from 3 on: a user, their wallet's version and that of the rest, and so on. 0 leaves a floor
 -- as it is. Floors have no end of their own and are never evicted; copies and claims may be.
 local CHUNK = 1000
 local added = 0

@@ -38,7 +38,7 @@ export class FenceDown extends Error {
 }
 
 /** Each try begins when the cache is closed, and it does not open again for seconds. */
-const TRIES_MAX = 3
+const TRIES_MAX = 6
 
 /**
  * `inTransaction` with a fence: `work` is given what it must call with all that it changes. When

@@ -1,4 +1,4 @@
-import { noFence } from './fence.ts'
+import { noFence } from '../cache/kit/no-fence.ts'
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { SignJWT } from 'jose'

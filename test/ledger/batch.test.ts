@@ -1,4 +1,4 @@
-import { noFence } from '../kit/fence.ts'
+import { noFence } from '../cache/kit/no-fence.ts'
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'

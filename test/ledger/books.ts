@@ -1,4 +1,4 @@
-import { noFence } from '../kit/fence.ts'
+import { noFence } from '../cache/kit/no-fence.ts'
 import assert from 'node:assert/strict'
 import { connectLedger } from '../../src/db/pool.ts'
 import type { Pool } from '../../src/db/pool.ts'

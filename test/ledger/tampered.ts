@@ -1,4 +1,4 @@
-import { noFence } from '../kit/fence.ts'
+import { noFence } from '../cache/kit/no-fence.ts'
 import { connectLedger } from '../../src/db/pool.ts'
 import type { AccountId } from '../../src/ledger/account.ts'
 import { createLedger } from '../../src/ledger/ledger.ts'

@@ -158,7 +158,7 @@ export async function startPlain(): Promise<Breakable> {
   }
 }
 
-/** It takes over what the other one has, which is late, and is the master again; no client is cut. */
+/** It takes over what the other one has, which is late, and is the master again. */
 async function becomeReplica(server: TestRedis, replica: TestRedis): Promise<void> {
   replica.pause()
   await sleep(FAULT_MS)

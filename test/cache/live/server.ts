@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
-import { withCopies } from '../../../src/bin/copies.ts'
+import { withCopies } from '../../../src/bin/cache/copies.ts'
 import { openServerCache } from '../../../src/cache/cache.ts'
 import type { RedisPlace } from '../../../src/cache/connection.ts'
 import { connectLedger, openPool } from '../../../src/db/pool.ts'

@@ -1,4 +1,4 @@
-import { noFence } from '../../kit/fence.ts'
+import { noFence } from '../../cache/kit/no-fence.ts'
 import { randomUUID } from 'node:crypto'
 import { connectLedger, openPool } from '../../../src/db/pool.ts'
 import { AppError } from '../../../src/errors.ts'

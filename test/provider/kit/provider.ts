@@ -1,4 +1,4 @@
-import { noFence } from '../../kit/fence.ts'
+import { noFence } from '../../cache/kit/no-fence.ts'
 import assert from 'node:assert/strict'
 import { randomBytes, randomInt } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-import type { Fence } from '../../src/db/fence.ts'
+import type { Fence } from '../../../src/db/fence.ts'
 
 /** For houses without a cache: nobody reads copies there. */
 export const noFence: Fence = { enter: async () => await Promise.resolve(nothingToRaise) }

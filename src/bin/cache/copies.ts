@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
-import { parseCopy, printCopy } from '../cache/copy.ts'
-import type { Reader } from '../cache/reader.ts'
-import type { Payments, TimeRange } from '../payments/asks.ts'
-import type { PaymentParts } from '../payments/parts.ts'
-import type { Page, TransactionView } from '../payments/rules/views.ts'
-import { ownUserUntil } from '../payments/wallet.ts'
-import type { ViewUntil } from '../payments/wallet.ts'
-import type { Clock } from '../time.ts'
+import { parseCopy, printCopy } from '../../cache/copy.ts'
+import type { Reader } from '../../cache/reader.ts'
+import type { Payments, TimeRange } from '../../payments/asks.ts'
+import type { PaymentParts } from '../../payments/parts.ts'
+import type { Page, TransactionView } from '../../payments/rules/views.ts'
+import { ownUserUntil } from '../../payments/wallet.ts'
+import type { ViewUntil } from '../../payments/wallet.ts'
+import type { Clock } from '../../time.ts'
 
 /** Copies of other code may look otherwise: raise it when a view changes its members. */
 const SHAPE = 1
