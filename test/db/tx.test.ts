@@ -35,7 +35,7 @@ async function backend(tx: Queryable): Promise<number> {
 }
 
 async function kill(pid: number): Promise<void> {
-  await db.pool.query('select pg_terminate_backend($1)', [pid])
+  await db.pool.query('select pg_terminate_backend($1::int)', [pid])
 }
 
 test('what is answered is committed', async () => {
