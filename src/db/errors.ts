@@ -99,6 +99,12 @@ export function isLostConnection(error: unknown): boolean {
   return driverTexts.some((text) => error.message.startsWith(text))
 }
 
+/** True when the server took a statement and said nothing more in time. */
+export function isUnanswered(error: unknown): boolean {
+  if (error instanceof AppError) return isUnanswered(error.cause)
+  return error instanceof Error && error.message.startsWith('Query read timeout')
+}
+
 /** True when the named constraint or unique index refused a row. */
 export function isUniqueViolation(error: unknown, constraint: string): boolean {
   if (!(error instanceof DatabaseError) || error.code !== '23505') return false

@@ -4,9 +4,10 @@ import type { ClientBase, ClientConfig, QueryResult, QueryResultRow } from 'pg'
 import { AppError } from '../errors.ts'
 import { within } from '../time.ts'
 import type { ByShard } from './citus/shards.ts'
-import { toAppError } from './errors.ts'
+import { isUnanswered, toAppError } from './errors.ts'
 import { requireDurable } from './guard.ts'
 import { placeIn } from './hosts.ts'
+import { requireStandby } from './limbo.ts'
 import type { Queryable, Session, Statement } from './query.ts'
 import { prepareSession, sessionOn } from './session.ts'
 import { columnTypes } from './types.ts'
@@ -76,6 +77,8 @@ export function openPool(options: PoolOptions): Pool {
     void closed.then(() => open.delete(closed))
   })
   const mostWaiting = options.max * WAITING_PER_CONNECTION
+  // Set when an answer did not come: perhaps of a commit that waits for a standby.
+  let doubtful = false
 
   function refuseWhenCrowded(): void {
     if (pool.waitingCount >= mostWaiting) throw new AppError('overloaded')
@@ -86,10 +89,25 @@ export function openPool(options: PoolOptions): Pool {
     values: readonly unknown[] = [],
   ): Promise<QueryResult<R>> {
     refuseWhenCrowded()
+    if (doubtful && !isRead(statement)) await settleDoubt()
     if (typeof statement === 'object' && statement.spread !== undefined) {
       return await queryWhereItGoes<R>(statement, values)
     }
-    return await named(pool.query<R>(asQuery(statement, values, null)))
+    return await heard(named(pool.query<R>(asQuery(statement, values, null))))
+  }
+
+  async function settleDoubt(): Promise<void> {
+    await requireStandby(async (text) => await named(pool.query(asQuery(text, [], null))))
+    doubtful = false
+  }
+
+  async function heard<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } catch (error) {
+      if (isUnanswered(error)) doubtful = true
+      throw error
+    }
   }
 
   /** Which of its texts a statement has, only the connection knows. */
@@ -110,6 +128,7 @@ export function openPool(options: PoolOptions): Pool {
 
   async function lend(): Promise<Lent> {
     refuseWhenCrowded()
+    if (doubtful) await settleDoubt()
     const client = await named(pool.connect())
     client.on('error', reportLoss)
     const warnings = countWarnings(client)
@@ -120,7 +139,7 @@ export function openPool(options: PoolOptions): Pool {
       client.removeListener('error', reportLoss)
     }
     return {
-      ...sessionOn(queryOn(client, spread), spread),
+      ...sessionOn(overheard(queryOn(client, spread), heard), spread),
       warnings,
       giveBack: () => giveUp(false),
       destroy: () => giveUp(true),
@@ -168,7 +187,8 @@ export type LedgerConnectionOptions = Readonly<{
  * other's answer leave in one packet. A statement that fails does not stop the ones behind it,
  * except that inside a transaction they fail too.
  *
- * @throws AppError `database_unavailable`, also by a server that may forget what it has committed.
+ * @throws AppError `database_unavailable`, also by a server that may forget what it has committed,
+ * and by one without a standby that its commits wait for.
  */
 export async function connectLedger(options: LedgerConnectionOptions): Promise<LedgerConnection> {
   const client = new Client({ ...clientConfig(options), pipeline: true })
@@ -185,7 +205,9 @@ export async function connectLedger(options: LedgerConnectionOptions): Promise<L
   try {
     await named(client.connect())
     spread = await named(prepareSession(client, options.statementTimeoutMs, options.lockTimeoutMs))
-    await requireDurable(sessionOn(queryOn(client, spread), spread))
+    const session = sessionOn(queryOn(client, spread), spread)
+    const look = async (text: string) => await session.query(text)
+    await Promise.all([requireDurable(session), requireStandby(look)])
   } catch (error) {
     client.connection.stream.destroy()
     throw error
@@ -231,6 +253,20 @@ function queryOn(client: ClientBase, spread: ByShard | null): Queryable['query']
     statement: Statement | string,
     values: readonly unknown[] = [],
   ) => await named(client.query<R>(asQuery(statement, values, spread)))
+}
+
+function overheard(
+  query: Queryable['query'],
+  heard: <T>(work: Promise<T>) => Promise<T>,
+): Queryable['query'] {
+  return async <R extends QueryResultRow>(
+    statement: Statement | string,
+    values: readonly unknown[] = [],
+  ) => await heard(query<R>(statement, values))
+}
+
+function isRead(statement: Statement | string): boolean {
+  return /^\s*select\b/i.test(typeof statement === 'string' ? statement : statement.text)
 }
 
 /** Text without values goes as one simple query, which may hold several statements. */

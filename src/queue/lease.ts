@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { isLockTimeout } from '../db/errors.ts'
+import { requireStandby } from '../db/limbo.ts'
 import { clientConfig, close } from './connections.ts'
 
 /** The first half of the advisory locks' names; the second is a hash of the runner's name. */
@@ -41,6 +42,13 @@ export async function openLease(
   let held: string | null = null
   client.on('error', onLost)
   await client.connect()
+  try {
+    // Else each runner, one after the other, would leave a session behind that waits for ever.
+    await requireStandby(async (text) => await client.query(text))
+  } catch (error) {
+    await close(client.end(), [client])
+    throw error
+  }
 
   async function keepFreeing(): Promise<void> {
     await client.query(settings)

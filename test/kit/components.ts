@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { accessSync, constants, existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import * as runtimeClient from './lambda/runtime-client.ts'
 
@@ -162,6 +162,7 @@ async function install(name: ComponentName): Promise<string | null> {
   const { packages } = components[name]
   console.log(`Installing ${packages.join(' ')}, which some of the tests need …`)
   try {
+    await noMainCluster()
     await apt('install', '--yes', '--no-install-recommends', ...packages).catch(async () => {
       await apt('update')
       await apt('install', '--yes', '--no-install-recommends', ...packages)
@@ -171,6 +172,13 @@ async function install(name: ComponentName): Promise<string | null> {
     return `could not install ${packages.join(' ')}: ${last}`
   }
   return null
+}
+
+/** Debian would make a PostgreSQL of its own with the package, and every new one would find it. */
+async function noMainCluster(): Promise<void> {
+  const folder = '/etc/postgresql-common/createcluster.d'
+  await mkdir(folder, { recursive: true })
+  await writeFile(`${folder}/farthing-tests.conf`, 'create_main_cluster = false\n')
 }
 
 async function apt(...what: readonly string[]): Promise<void> {

@@ -1,7 +1,9 @@
 import { parseArgs } from 'node:util'
 import { StartRefused } from '../../errors.ts'
+import { backUp, drill } from './backup.ts'
 import { down } from './down.ts'
 import { readSecrets } from './folder.ts'
+import { writeHostFiles } from './hosts.ts'
 import { type Machine, machineFor } from './machine.ts'
 import { allOf } from './places.ts'
 import { ask } from './processes/control.ts'
@@ -17,6 +19,11 @@ export const clusterUsage = `farthing cluster <what>
   status [--json]   what is there, and whether money moves
   stop <name>…      ends processes, as server-2, and leaves them down
   start <name>…     runs them again
+  backup            a back-up of the database, into the folder
+  drill [<time>]    restores the newest back-up beside the cluster, as at that time or the end of
+                    the archive, proves the books there, and takes it away
+  files <hosts.json> <folder>
+                    the files of deploy/ filled for hosts of your own: docs/operate.md
   down [--keep]     ends all, and takes the folder away; --keep: leaves it
 
 Settings: CLUSTER_NET, the network of loopback addresses (127.77.0), and CLUSTER_DIR, the folder.`
@@ -41,6 +48,15 @@ export async function cluster(...words: readonly string[]): Promise<number> {
       return 0
     case 'status':
       return await status(settings, flags.json === true)
+    case 'files':
+      for (const host of writeHostFiles(names[0] ?? '', names[1] ?? '')) say(host)
+      return 0
+    case 'backup':
+      say(await backUp(existing(settings)))
+      return 0
+    case 'drill':
+      await drill(existing(settings), names[0] ?? null, say)
+      return 0
     default:
       await change(settings, what, names)
       return 0
@@ -48,12 +64,23 @@ export async function cluster(...words: readonly string[]): Promise<number> {
 }
 
 const takes = {
-  up: { flag: 'install', names: false },
-  down: { flag: 'keep', names: false },
-  status: { flag: 'json', names: false },
-  stop: { flag: null, names: true },
-  start: { flag: null, names: true },
+  up: { flag: 'install', names: 'none' },
+  down: { flag: 'keep', names: 'none' },
+  status: { flag: 'json', names: 'none' },
+  backup: { flag: null, names: 'none' },
+  drill: { flag: null, names: 'one or none' },
+  files: { flag: null, names: 'two' },
+  stop: { flag: null, names: 'some' },
+  start: { flag: null, names: 'some' },
 } as const
+
+const fits: Readonly<Record<'none' | 'some' | 'one or none' | 'two', (count: number) => boolean>> =
+  {
+    none: (count) => count === 0,
+    some: (count) => count > 0,
+    'one or none': (count) => count < 2,
+    two: (count) => count === 2,
+  }
 
 /** Null for words that do not fit together. */
 function understood(words: readonly string[]) {
@@ -69,7 +96,7 @@ function understood(words: readonly string[]) {
     })
     const [first = '', ...names] = positionals
     const what = (Object.keys(takes) as (keyof typeof takes)[]).find((one) => one === first)
-    if (what === undefined || takes[what].names !== names.length > 0) return null
+    if (what === undefined || !fits[takes[what].names](names.length)) return null
     const strange = Object.keys(flags).some((flag) => flag !== takes[what].flag)
     return strange ? null : { what, names, flags }
   } catch {

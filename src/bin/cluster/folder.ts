@@ -9,6 +9,7 @@ import { writeEdgeKeys } from '../edge-keys.ts'
 import type { File } from './files/deployment.ts'
 import { folderOf, inOrder, type Machine } from './machine.ts'
 import type { Place } from './places.ts'
+import type { Process } from './processes/process.ts'
 import { newSecrets, type Secrets } from './secrets.ts'
 
 const secretsIn = (dir: string): string => `${dir}/secrets.json`
@@ -61,6 +62,8 @@ export async function writeFiles(machine: Machine): Promise<void> {
   const { dir } = machine.settings
   for (const { path, text } of machine.sharedFiles) writeFileSync(path, text, { mode: 0o644 })
   for (const place of inOrder(machine.places)) writeFilesOf(machine, place)
+  const [database] = machine.places.postgres
+  if (database) makeFolder(`${dir}/backup`, machine.userOf(database))
   await writeKeys(dir)
   const plan = inOrder(machine.places).map(machine.processOf)
   writeFileSync(`${dir}/run/plan.json`, JSON.stringify(plan, null, 2), { mode: 0o600 })
@@ -69,17 +72,17 @@ export async function writeFiles(machine: Machine): Promise<void> {
 function writeFilesOf(machine: Machine, place: Place): void {
   const folder = folderOf(machine.settings.dir, place)
   const user = machine.userOf(place)
-  const own = (path: string): void => {
-    if (user) chownSync(path, user.uid, user.gid)
-  }
-  for (const path of [folder, `${folder}/data`, `${folder}/run`]) {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
-    own(path)
-  }
+  for (const path of [folder, `${folder}/data`, `${folder}/run`]) makeFolder(path, user)
   for (const { path, text } of machine.filesOf(place).filter(isWanted)) {
     writeFileSync(path, text, { mode: 0o600 })
-    own(path)
+    if (user) chownSync(path, user.uid, user.gid)
   }
+}
+
+/** For its owner alone. */
+export function makeFolder(path: string, user: Process['user']): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+  if (user) chownSync(path, user.uid, user.gid)
 }
 
 function isWanted({ path, once }: File): boolean {

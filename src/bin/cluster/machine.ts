@@ -115,6 +115,10 @@ function onLoopback({ net, dir }: ClusterSettings, secrets: Secrets): Deployment
     config: `${dir}/${place.name}/${configNames[place.kind]}`,
     data: `${dir}/${place.name}/data`,
     run: `${dir}/${place.name}/run`,
+    archive: {
+      config: `${dir}/${place.name}/pgbackrest.conf`,
+      log: `${dir}/${place.name}/run`,
+    },
   })
   return {
     places,
@@ -129,7 +133,7 @@ function onLoopback({ net, dir }: ClusterSettings, secrets: Secrets): Deployment
     systemd: false,
     sharedBuffers: '128MB',
     redisMemory: '64mb',
-    archive: { command: '/bin/true', restore: '/bin/false' },
+    archive: { repository: [`repo1-path=${dir}/backup`] },
   }
 }
 

@@ -1,19 +1,18 @@
-import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { StartRefused } from '../../errors.ts'
+import { askPrimary, makeRepository } from './backup.ts'
+import { execute } from './execute.ts'
 import { claimFolder, writeFiles } from './folder.ts'
-import { folderOf, type Machine, machineFor } from './machine.ts'
+import { type Machine, machineFor } from './machine.ts'
 import { allOf, type Kind, listensOn, placesOn, ports } from './places.ts'
 import { ask } from './processes/control.ts'
 import { allRunningIn } from './processes/process.ts'
 import { installPrograms, requirePrograms } from './processes/programs.ts'
 import type { ClusterSettings } from '../../cluster-config.ts'
 import { startSupervisor } from './processes/summon.ts'
-import { lookAtDatabases } from './status/databases.ts'
 import { lookAt } from './status/look.ts'
 import { draw } from './status/picture.ts'
 import type { Sights } from './status/sights.ts'
@@ -21,7 +20,6 @@ import { claimTurn } from './turn.ts'
 
 const LOOK_MS = 300
 const UP_WITHIN_MS = 90_000
-const MIGRATED_WITHIN_MS = 60_000
 const LOG_LINES = 5
 
 const farthing = fileURLToPath(new URL('../../../bin/farthing', import.meta.url))
@@ -103,6 +101,7 @@ function steps(machine: Machine): readonly Step[] {
       },
     },
     { name: 'the role and the database of Farthing', work: async () => await makeRole(machine) },
+    { name: 'the archive of WAL', work: async () => await makeRepository(machine) },
     { name: 'migrations, through the balancer', work: async () => await migrate(machine) },
     {
       name: 'Redis: a master, a replica, three Sentinels',
@@ -189,42 +188,14 @@ async function isFree(host: string, port: number): Promise<boolean> {
   })
 }
 
-/** By the socket of the primary, where alone its superuser is let in. */
+/** Nobody but its superuser can, and that only by the socket. */
 async function makeRole(machine: Machine): Promise<void> {
-  const { places, settings, deployment } = machine
-  const { looks } = await lookAtDatabases(places.postgres)
-  const primary = places.postgres[looks.findIndex(({ role }) => role === 'primary')]
-  if (!primary) throw new StartRefused('there is no primary any more')
-  const run = `${folderOf(settings.dir, primary)}/run`
-  await execute(
-    'psql',
-    ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-h', run, '-U', 'postgres', '-f', roles, 'postgres'],
-    {
-      PATH: process.env['PATH'] ?? '',
-      PGPASSWORD: deployment.secrets.postgres,
-      FARTHING_PASSWORD: deployment.secrets.farthing,
-    },
-  )
+  await askPrimary(machine, ['-f', roles, 'postgres'])
 }
 
 async function migrate(machine: Machine): Promise<void> {
   const [server] = machine.places.server
-  if (!server) return
-  const { env } = machine.processOf(server)
-  await execute('/bin/sh', [farthing, 'migrate'], env)
-}
-
-async function execute(
-  program: string,
-  words: readonly string[],
-  env: Readonly<Record<string, string>>,
-): Promise<void> {
-  try {
-    await promisify(execFile)(program, words, { env, timeout: MIGRATED_WITHIN_MS })
-  } catch (error) {
-    const told = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : ''
-    throw new StartRefused(`${program} failed: ${told || String(error)}`)
-  }
+  if (server) await execute(['/bin/sh', farthing, 'migrate'], machine.processOf(server).env)
 }
 
 function howToUse({ places, settings, deployment }: Machine): string {

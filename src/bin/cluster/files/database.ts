@@ -35,6 +35,7 @@ export function etcdFiles(place: Place, deployment: Deployment): readonly File[]
 export function patroniFiles(place: Place, deployment: Deployment): readonly File[] {
   const { secrets, paths, postgresBin } = deployment
   const { config, data, run } = paths(place)
+  const archive = archiveFor(place, deployment)
   const text = fill('patroni/patroni.yml', {
     NAME: place.name,
     ADDRESS: place.address,
@@ -52,12 +53,34 @@ export function patroniFiles(place: Place, deployment: Deployment): readonly Fil
     MAX_WAL_SIZE: deployment.systemd ? '4GB' : '512MB',
     // A watchdog resets a host whose Patroni hangs. One machine has one for all.
     WATCHDOG: deployment.systemd ? 'automatic' : "'off'",
-    ARCHIVE_COMMAND: JSON.stringify(deployment.archive.command),
-    RESTORE_COMMAND: JSON.stringify(deployment.archive.restore),
+    ARCHIVE_COMMAND: JSON.stringify(archive.command),
+    RESTORE_COMMAND: JSON.stringify(archive.restore),
     ...access(deployment),
     ...security(deployment),
   })
-  return [{ path: config, text }]
+  return [{ path: config, text }, ...archive.files]
+}
+
+type Archive = Readonly<{ command: string; restore: string; files: readonly File[] }>
+
+function archiveFor(place: Place, { archive, paths }: Deployment): Archive {
+  if ('command' in archive) return { ...archive, files: [] }
+  const { data, run, archive: own } = paths(place)
+  if (!own) throw new Error(`nobody says where the file of pgBackRest is for ${place.name}`)
+  const text = fill('pgbackrest/pgbackrest.conf', {
+    REPO: archive.repository,
+    DATA_DIR: data,
+    RUN_DIR: run,
+    LOG_DIR: own.log,
+    LOCK_DIR: run,
+    POSTGRES_PORT: ports.postgres,
+  })
+  const pgbackrest = `pgbackrest --config=${own.config} --stanza=farthing`
+  return {
+    command: `${pgbackrest} archive-push %p`,
+    restore: `${pgbackrest} archive-get %f "%p"`,
+    files: [{ path: own.config, text }],
+  }
 }
 
 /** Who may connect from where, as what. */

@@ -22,7 +22,13 @@ export type Tls = Readonly<{
 }>
 
 /** Where one process has what on its host. */
-export type Paths = Readonly<{ config: string; data: string; run: string }>
+export type Paths = Readonly<{
+  config: string
+  data: string
+  run: string
+  /** Of a database whose WAL goes to pgBackRest: its file, and where it writes what it did. */
+  archive?: Readonly<{ config: string; log: string }>
+}>
 
 /** A whole picture: on one machine, or on many. */
 export type Deployment = Readonly<{
@@ -43,5 +49,7 @@ export type Deployment = Readonly<{
   /** How much of its host a database may have. */
   sharedBuffers: string
   redisMemory: string
-  archive: Readonly<{ command: string; restore: string }>
+  /** Where WAL and back-ups go: as lines of pgbackrest.conf, or by two commands of one's own. */
+  archive:
+    Readonly<{ repository: readonly string[] }> | Readonly<{ command: string; restore: string }>
 }>

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { StartRefused } from '../../../errors.ts'
 
@@ -67,6 +68,8 @@ export async function installPrograms(say: (line: string) => void): Promise<void
     )
   }
   say(`installing ${missing.join(' ')}`)
+  mkdirSync(dirname(noClusterFile), { recursive: true })
+  writeFileSync(noClusterFile, 'create_main_cluster = false\n')
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   const apt = async (...words: readonly string[]) =>
     await promisify(execFile)('apt-get', ['-qq', ...words], { env, timeout: INSTALL_MS })
