@@ -57,6 +57,7 @@ export async function ask<T = Record<string, unknown>>(
   const text = await answer.text()
   const isOurs = (answer.headers.get('content-type') ?? '').includes('json')
   if (!isOurs && gateway.has(answer.status)) throw new GatewayError(answer.status)
+  if (!isOurs && text !== '') throw new SyntaxError(`${answer.status} ${text.slice(0, 200)}`)
   const parsed = text === '' ? null : (JSON.parse(text) as unknown)
   return { status: answer.status, headers: answer.headers, body: parsed as T }
 }

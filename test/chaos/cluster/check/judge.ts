@@ -1,5 +1,6 @@
 import type { Pool } from '../../../../src/db/pool.ts'
 import type { UserId } from '../../../../src/ids/ids.ts'
+import { digestKey } from '../../../../src/payments/rules/fingerprint.ts'
 import { readLies } from '../../kit/books.ts'
 import type { Line } from '../load/history.ts'
 import { findBadReads } from './reads.ts'
@@ -28,7 +29,7 @@ export async function judge(
   const heard = lines.flatMap((line) => (line.what === 'move' ? [line.heard] : []))
   const chains = await readChains(pool, [...before.keys()])
   const found = [
-    ...(await readLies(pool, heard, before)),
+    ...(await readLies(pool, heard, await withUnheard(pool, lines, before))),
     ...findBadReads(lines, chains),
     ...findBadRecalls(lines),
     ...lines.flatMap(asWrong),
@@ -42,6 +43,30 @@ export async function judge(
     signIns: of('sign-in'),
     wrong: byKind(found),
   }
+}
+
+/**
+ * What a customer has asked for, and never heard of, may have come to pass: it counts as if it had
+ * been there before. That it went unheard is told in its place.
+ */
+async function withUnheard(
+  pool: Pool,
+  lines: readonly Line[],
+  before: ReadonlyMap<UserId, number>,
+): Promise<ReadonlyMap<UserId, number>> {
+  const keys = new Set(
+    lines.flatMap((line) => (line.what === 'silence' || line.what === 'odd' ? line.key : null)),
+  )
+  // One that was sent twice may have been heard of once.
+  for (const line of lines) if (line.what === 'move') keys.delete(line.heard.key)
+  const digests = [...keys].flatMap((key) => (key === null ? [] : digestKey(key)))
+  const { rows } = await pool.query<{ id: UserId; count: number }>(
+    `select user_id as id, count(*)::int as count from request
+     where key_digest = any($1::uuid[]) group by user_id`,
+    [`{${digests.join()}}`],
+  )
+  const unheard = new Map(rows.map(({ id, count }) => [id, count]))
+  return new Map([...before].map(([id, count]) => [id, count + (unheard.get(id) ?? 0)]))
 }
 
 function byKind(found: readonly Found[]): Verdict['wrong'] {

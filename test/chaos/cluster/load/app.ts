@@ -33,7 +33,8 @@ export function createApp(apis: Addresses, note: (line: Line) => void): App {
     try {
       heard = await askInTurn(turns % 2 === 0 ? [one, two] : [two, one], attempt)
     } catch (error) {
-      note({ what: 'odd', asked, answer: String(error), began, ended: moment(), attempts: [] })
+      const timed = { began, ended: moment(), attempts: [] }
+      note({ what: 'odd', asked, key, answer: String(error), ...timed })
       return null
     }
     const { answer, ...timed } = heard

@@ -61,7 +61,7 @@ export function createDoings(
     if (heard === null) return
     const { timed, answer } = heard
     const refused = answer.status === 404 && asked.payee === NOBODY
-    if (answer.status !== 200 && !refused) return note(odd('a move', heard))
+    if (answer.status !== 200 && !refused) return note(odd('a move', heard, asked.key))
     const { kind, cents, key, caller } = asked
     const said = { caller: caller.userId, key, kind, payee: userOf(asked.payee), cents }
     const { began, ended } = timed
@@ -76,7 +76,7 @@ export function createDoings(
     const heard = await app.ask<T>(who, { method: 'GET', path })
     if (heard === null) return
     const { timed, answer } = heard
-    if (answer.status !== 200) return note(odd(path, heard))
+    if (answer.status !== 200) return note(odd(path, heard, null))
     note({ what: 'read', user: who.userId, seen: seen(answer.body), ...timed })
   }
 
@@ -126,7 +126,7 @@ function newestIn({ data }: Page): Seen {
   return { of: 'history', ids: ids.filter((id): id is TransactionId => id !== null) }
 }
 
-function odd(asked: string, { timed, answer }: Heard<Answer<unknown>>): Line {
+function odd(asked: string, { timed, answer }: Heard<Answer<unknown>>, key: string | null): Line {
   const said = `${answer.status} ${JSON.stringify(answer.body)}`
-  return { what: 'odd', asked, answer: said, ...timed }
+  return { what: 'odd', asked, key, answer: said, ...timed }
 }

@@ -31,7 +31,7 @@ export type Line =
   | (Timed & Readonly<{ what: 'recall'; user: UserId; key: string; id: TransactionId | null }>)
   | (Timed & Readonly<{ what: 'sign-in'; user: UserId }>)
   /** An answer that nobody should ever hear. */
-  | (Timed & Readonly<{ what: 'odd'; asked: string; answer: string }>)
+  | (Timed & Readonly<{ what: 'odd'; asked: string; key: string | null; answer: string }>)
   /** Nothing was heard for so long that the customer gave up. */
   | (Timed & Readonly<{ what: 'silence'; asked: string; key: string | null }>)
 
