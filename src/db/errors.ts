@@ -107,10 +107,12 @@ export function isUnanswered(error: unknown): boolean {
 
 /** True when the named constraint or unique index refused a row. */
 export function isUniqueViolation(error: unknown, constraint: string): boolean {
-  if (!(error instanceof DatabaseError) || error.code !== '23505') return false
-  // Citus passes on what a worker says, but not the field; there the name ends with the shard's.
-  const named = error.constraint ?? /"([^"]+)"/.exec(error.message)?.[1]
-  return named?.replace(/_\d{6,}$/, '') === constraint
+  if (!(error instanceof DatabaseError)) return false
+  // Citus passes on what a worker says, but not the field, and of rows that it copies not the code;
+  // there the name ends with the shard's number.
+  const said = /^duplicate key .*"([^"]+)"/.exec(error.message)?.[1]
+  if (error.code !== '23505' && !(error.code === 'XX000' && said !== undefined)) return false
+  return (error.constraint ?? said)?.replace(/_\d{6,}$/, '') === constraint
 }
 
 /** True when a row or table was locked by someone else for longer than `lock_timeout`. */

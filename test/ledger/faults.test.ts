@@ -105,7 +105,8 @@ test('connections cut at random, around COMMIT and elsewhere: every answer is tr
   assert(answers.filter((one) => one !== null && one > 0).length > 150, 'most went through')
 })
 
-const kill = async (pid: number) => await books.pool.query('select pg_terminate_backend($1::int)', [pid])
+const kill = async (pid: number) =>
+  await books.pool.query('select pg_terminate_backend($1::int)', [pid])
 
 /**
  * Ends the server's side of the ledger's own connections, as an operator or a crash would.
