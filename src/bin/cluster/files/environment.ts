@@ -31,6 +31,10 @@ export function environmentFiles(
     TRUSTED_PROXIES: places.balancer.map(({ address }) => address).join(','),
     DATABASE_URL: `postgres://${user}@${hosts.join(',')}:${ports.primary}/farthing${checked}`,
     KEYS_FILE: purpose.keysFile,
+    // The host is the name that Sentinels know the master by.
+    REDIS_URL: `${tls ? 'rediss' : 'redis'}://:${secrets.redis}@farthing/0`,
+    REDIS_SENTINELS: places.sentinel.map((one) => `${one.address}:${ports.sentinel}`).join(','),
+    REDIS_SENTINEL_PASSWORD: secrets.sentinel,
     MORE: purpose.more,
   })
   return [{ path: deployment.paths(place).config, text }]
