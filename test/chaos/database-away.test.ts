@@ -16,7 +16,7 @@ let world: Awaited<ReturnType<typeof startBehindProxy>>
 let payer: Caller
 let payee: Caller
 before(async () => {
-  world = await startBehindProxy()
+  world = await startBehindProxy(2)
   const { service } = world
   payer = await signUp(service.api)
   payee = await signUp(service.api)

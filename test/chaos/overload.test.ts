@@ -25,7 +25,8 @@ const PEOPLE = 20
 
 let world: Awaited<ReturnType<typeof startBehindProxy>>
 before(async () => {
-  world = await startBehindProxy()
+  // The payments are more than one server lets wait; two would take them all.
+  world = await startBehindProxy(1)
 })
 after(async () => await world.close())
 
@@ -75,6 +76,7 @@ test('of far too many payments some are refused, and none is lost or doubled', a
   }
   const peakMb = peakMemoryMb(service.pid())
   t.diagnostic(`peak memory ${peakMb} MB, ${calmMb} MB before`)
+  assert(process.platform !== 'linux' || peakMb > 0, 'Linux tells how much memory it was')
   assert(!(peakMb >= MEMORY_MAX_MB))
 
   await service.ready()
@@ -125,5 +127,9 @@ function moveOf(callers: readonly Caller[], index: number): Move {
 
 /** The most memory that any process of the service ever had. Where nobody tells it: NaN. */
 function peakMemoryMb(pid: number): number {
-  return Math.round(Math.max(...withChildren(pid).map(peakMemoryBytes)) / 1_024 ** 2)
+  // One that ended since it was listed tells nothing, and must not silence the others.
+  const told = withChildren(pid)
+    .map(peakMemoryBytes)
+    .filter((bytes) => bytes > 0)
+  return told.length === 0 ? Number.NaN : Math.round(Math.max(...told) / 1_024 ** 2)
 }

@@ -153,7 +153,7 @@ export async function untilOpen(service: Farthing): Promise<void> {
 }
 
 /** The service on a database of the run's server, with a proxy in between. */
-export async function startBehindProxy(): Promise<
+export async function startBehindProxy(servers: number): Promise<
   Readonly<{
     database: FreshDatabase
     proxy: Proxy
@@ -164,7 +164,11 @@ export async function startBehindProxy(): Promise<
   const dataDir = await mkdtemp(join(tmpdir(), 'farthing-chaos-'))
   const database = await freshDatabase()
   const proxy = await startProxy(database.url)
-  const service = await createFarthing({ DATA_DIR: dataDir, DATABASE_URL: proxy.url })
+  const service = await createFarthing({
+    DATA_DIR: dataDir,
+    DATABASE_URL: proxy.url,
+    SERVERS: String(servers),
+  })
   service.start()
   await service.ready()
   return {
