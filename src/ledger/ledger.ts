@@ -41,7 +41,7 @@ const waitingChannel = channel('farthing:ledger.waiting')
  * The group commit: whoever waits while a batch commits forms the next one. With no batch under way
  * nobody waits for company, so a single caller waits for one flush, and many share it.
  */
-export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
+export function createLedger<P, R>(parts: LedgerParts<P, R>, heldUpMs = HELD_UP_MS): Ledger<P, R> {
   let waiting: readonly Waiting<P, R>[] = []
   let arrived: Waiting<P, R>[] = []
   let places = 0
@@ -101,7 +101,7 @@ export function createLedger<P, R>(parts: LedgerParts<P, R>): Ledger<P, R> {
     let longest = 0
     for (const other of held.values()) {
       if (size > 0 && size < other.size) {
-        longest = Math.max(longest, HELD_UP_MS - (now - other.since))
+        longest = Math.max(longest, heldUpMs - (now - other.since))
       }
     }
     return longest

@@ -10,6 +10,9 @@ import { DEADLINE_VARIABLE, FILE_MS, RUN_MS } from './limits.ts'
 /** Test files at once. Each has a process, and they share the machine with one PostgreSQL. */
 const CONCURRENCY = 2
 
+/** Files that put so much on the machine that nothing else may run beside them: they come last. */
+const ALONE = '.alone.test.ts'
+
 // `run.ts [file…]` runs the files, or all there are, against one PostgreSQL, and ends with a list
 // of what was skipped: a test that did not run must not look like one that passed.
 const asked = process.argv.slice(2)
@@ -22,23 +25,6 @@ let failed = 0
 await installComponents(files)
 await globalSetup()
 process.env[DEADLINE_VARIABLE] = String(FILE_MS)
-const tests = run({
-  files: files.sort(),
-  concurrency: CONCURRENCY,
-  timeout: FILE_MS,
-  execArgv: ['--import', new URL('deadline.ts', import.meta.url).href],
-})
-tests.on('test:pass', ({ name, file, skip, todo }) => {
-  if (skip !== undefined || todo !== undefined) {
-    skipped.push(`${file}: ${name}${typeof skip === 'string' ? ` (${skip})` : ''}`)
-  } else passed += 1
-})
-tests.on('test:fail', () => {
-  failed += 1
-})
-tests.on('test:summary', ({ file }) => {
-  if (file !== undefined) unfinished.delete(file)
-})
 // A process that a test left behind may hold the output open, and then the run would never end.
 const late = setTimeout(() => {
   console.log(
@@ -47,7 +33,11 @@ const late = setTimeout(() => {
   for (const file of unfinished) console.log(`  ${file}`)
   process.exit(1)
 }, RUN_MS)
-await pipeline(tests.compose(new spec()), process.stdout, { end: false })
+const { alone = [], together = [] } = Object.groupBy(files.sort(), (file) =>
+  file.endsWith(ALONE) ? 'alone' : 'together',
+)
+await runFiles(together, CONCURRENCY)
+await runFiles(alone, 1)
 clearTimeout(late)
 await globalTeardown()
 
@@ -58,3 +48,26 @@ if (skipped.length > 0) {
 if (passed === 0) console.log('\nNo test ran.')
 console.log(`\n${passed} passed, ${failed} failed, ${skipped.length} skipped`)
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0
+
+async function runFiles(files: readonly string[], concurrency: number): Promise<void> {
+  // Told of none, the runner would look for some itself.
+  if (files.length === 0) return
+  const tests = run({
+    files: [...files],
+    concurrency,
+    timeout: FILE_MS,
+    execArgv: ['--import', new URL('deadline.ts', import.meta.url).href],
+  })
+  tests.on('test:pass', ({ name, file, skip, todo }) => {
+    if (skip !== undefined || todo !== undefined) {
+      skipped.push(`${file}: ${name}${typeof skip === 'string' ? ` (${skip})` : ''}`)
+    } else passed += 1
+  })
+  tests.on('test:fail', () => {
+    failed += 1
+  })
+  tests.on('test:summary', ({ file }) => {
+    if (file !== undefined) unfinished.delete(file)
+  })
+  await pipeline(tests.compose(new spec()), process.stdout, { end: false })
+}

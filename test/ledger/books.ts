@@ -22,6 +22,7 @@ export const quiet: Passengers<null, never> = {
 type Options<P, R> = Readonly<{
   passengers: Passengers<P, R>
   lanes?: number
+  heldUpMs?: number
   /** Instead of the database's own, as through a proxy. */
   url?: string
   name?: string
@@ -49,7 +50,7 @@ export async function openBooks(): Promise<Books> {
   const opened: { close: () => Promise<void> }[] = []
 
   function ledger<P, R>(options: Options<P, R>): Ledger<P, R> {
-    const one = createLedger({
+    const parts = {
       connect: async () =>
         await connectLedger({
           url: options.url ?? url,
@@ -61,7 +62,8 @@ export async function openBooks(): Promise<Books> {
       fence: noFence,
       clock: systemClock,
       lanes: options.lanes ?? 2,
-    })
+    }
+    const one = createLedger(parts, options.heldUpMs)
     opened.push(one)
     return one
   }

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import type { Random } from '../kit/random.ts'
 import { faultNamed, faults } from './faults/table.ts'
 import type { Fault } from './faults/table.ts'
+import type { Times } from './check/report.ts'
 
 /** What a run does, one step behind the other. */
 export type Plan = Readonly<{
@@ -12,6 +13,7 @@ export type Plan = Readonly<{
   next: (ranMs: number, random: Random) => readonly Fault[] | null
   /** Whether databases are on small disks, which can be filled: they hold an hour of all this. */
   smallDisks: boolean
+  times: Times
   /** What was meant to be done and was not, for want of time. */
   left: () => readonly Fault[]
   /** How to do the same again. */
@@ -54,7 +56,7 @@ export function readPlan(environment: Readonly<Record<string, string | undefined
   const failovers = number('CHAOS_FAILOVERS', 0)
   const minutes = number('CHAOS_MINUTES', 60)
   const told = environment['CHAOS_FAULTS']
-  const long = { seed, mostMs: LONG_MOST_MS, smallDisks: true }
+  const long = { seed, mostMs: LONG_MOST_MS, smallDisks: true, times: 'judged' } as const
   if (told !== undefined) {
     const all = told.split(';').map((name) => faultNamed(name.trim()))
     const command = `CHAOS_FAULTS="${told}" CHAOS_SEED=${seed} npm run chaos`
@@ -63,7 +65,7 @@ export function readPlan(environment: Readonly<Record<string, string | undefined
   if (environment['CHAOS_FORM'] === 'short') {
     const command = `CHAOS_FORM=short CHAOS_SEED=${seed} npm run chaos`
     const choice = oneByOne(short.map(faultNamed), SHORT_MS)
-    return { seed, mostMs: SHORT_MOST_MS, smallDisks: true, command, ...choice }
+    return { ...long, mostMs: SHORT_MOST_MS, times: 'shown', command, ...choice }
   }
   if (failovers > 0) {
     const all = Array.from({ length: failovers }, (_, index) =>

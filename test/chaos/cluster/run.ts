@@ -127,7 +127,7 @@ async function unleash(picture: Picture, plan: Plan): Promise<Report> {
     verdict,
     audit: audit.map((offence) => JSON.stringify(offence)),
     episodes: told,
-    bars: barsOf(told, verdict, audit.map(String)),
+    bars: barsOf(told, verdict, audit.map(String), plan.times),
   }
 }
 

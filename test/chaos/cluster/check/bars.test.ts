@@ -13,10 +13,14 @@ import { barsOf, tell } from './report.ts'
 const user = newId('user')
 
 /** Customers pay, one behind the other, each with so many attempts. */
-function payments(times: readonly number[], attempts: number): readonly Line[] {
+function payments(
+  times: readonly number[],
+  attempts: number,
+  end = 'ECONNREFUSED',
+): readonly Line[] {
   return times.map((ended): Line => {
     const tried = Array.from({ length: attempts }, () => {
-      return { api: 'one', began: ended - 5, ended, end: 'answered' }
+      return { api: 'one', began: ended - 5, ended, end }
     })
     const said = { caller: user, key: `${ended}`, kind: 'payment', payee: user, cents: 1n } as const
     const timed = { began: ended - 5, ended }
@@ -38,8 +42,15 @@ function verdict(wrong: Wrong | null): Verdict {
 /** The bars that are missed. */
 function missed(episodes: readonly Episode[], lines: readonly Line[], wrong: Wrong | null = null) {
   const told = episodes.map((one) => tell(one, lines))
-  const bars = barsOf(told, verdict(wrong), [])
+  const bars = barsOf(told, verdict(wrong), [], 'judged')
   return bars.filter(({ passes }) => !passes).map(({ name }) => name)
+}
+
+/** How bars stand that are missed when times are judged, in a run that only shows them. */
+function shown(episodes: readonly Episode[], lines: readonly Line[]) {
+  const told = episodes.map((one) => tell(one, lines))
+  const bars = barsOf(told, verdict(null), [], 'shown')
+  return bars.flatMap(({ passes, slow }) => (passes && !slow ? [] : slow ? ['slow'] : ['missed']))
 }
 
 const every = (ms: number): readonly number[] =>
@@ -69,6 +80,20 @@ test('after the death of a primary money moves again within fifteen seconds', ()
   assert.deepEqual(missed([death], payments([1, 14_900, 19_000, 21_000], 9)), [])
   const [bar] = missed([death], payments([1, 15_100, 19_000, 21_000], 9))
   assert.match(bar ?? '', /longest without a write/)
+})
+
+test('where times are only shown, what was refused still misses its bar, and what took too long does not', () => {
+  for (const [name, attempts] of [
+    ['server killed', 3],
+    ['Redis master killed', 2],
+  ] as const) {
+    const at = [episode(name, 10_000)]
+    assert.deepEqual(shown(at, payments(every(500), attempts)), ['missed'])
+    assert.deepEqual(shown(at, payments(every(500), attempts, 'TimeoutError')), ['slow'])
+    assert.equal(missed(at, payments(every(500), attempts, 'TimeoutError')).length, 1)
+  }
+  const death = episode('primary, as with its host, killed', 19_000)
+  assert.deepEqual(shown([death], payments([1, 15_100, 19_000, 21_000], 9)), ['slow'])
 })
 
 test('a cluster that does not become whole by itself misses a bar', () => {

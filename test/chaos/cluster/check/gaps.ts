@@ -1,5 +1,5 @@
 import { doingOf } from '../load/history.ts'
-import type { Doing, Line } from '../load/history.ts'
+import type { Attempt, Doing, Line } from '../load/history.ts'
 
 /** A stretch of time, in milliseconds of the machine's steady clock. */
 export type Span = Readonly<{ from: number; to: number }>
@@ -15,7 +15,13 @@ export type Fared = Readonly<{
   /** Requests whose first attempt brought no answer; and those for which the retry brought none. */
   failedOnce: number
   failedAfterRetry: number
+  /** Those of them that are not due to an attempt that took too long. */
+  refusedOnce: number
+  refusedAfterRetry: number
 }>
+
+/** How an attempt ends to which nothing came in the time that an app waits. */
+const TOO_LONG = 'TimeoutError'
 
 /**
  * How requests fared that were under way at some time of the span. A gap counts with all of its
@@ -37,7 +43,15 @@ export function fared(lines: readonly Line[], doing: Doing, span: Span): Fared {
     ),
     failedOnce: under.filter(({ attempts }) => attempts.length > 1).length,
     failedAfterRetry: under.filter(({ attempts }) => attempts.length > 2).length,
+    refusedOnce: under.filter(({ attempts }) => refused(attempts, 1)).length,
+    refusedAfterRetry: under.filter(({ attempts }) => refused(attempts, 2)).length,
   }
+}
+
+/** The first so many brought no answer, and none of them took too long. */
+function refused(attempts: readonly Attempt[], first: number): boolean {
+  const failed = attempts.slice(0, first)
+  return attempts.length > first && failed.every(({ end }) => end !== TOO_LONG)
 }
 
 /** Sorted by length. */

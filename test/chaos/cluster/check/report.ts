@@ -21,8 +21,17 @@ export type Told = Readonly<{
   reasons: Readonly<Record<string, number>>
 }>
 
-/** What must hold, what was seen, and whether it does. */
-export type BarSeen = Readonly<{ name: string; limit: string; seen: string; passes: boolean }>
+/** What must hold, what was seen, and whether it does. Slow: it does not, and that is no matter. */
+export type BarSeen = Readonly<{
+  name: string
+  limit: string
+  seen: string
+  passes: boolean
+  slow?: true
+}>
+
+/** Whether a run is judged by how long things took, or shows it only. */
+export type Times = 'judged' | 'shown'
 
 /** Of the moment after all is whole: connections are made anew. */
 const AFTERWARDS_MS = 1_000
@@ -48,6 +57,7 @@ export function barsOf(
   told: readonly Told[],
   verdict: Verdict,
   audit: readonly string[],
+  times: Times,
 ): readonly BarSeen[] {
   const counted = wrongs.map((wrong): BarSeen => {
     const seen = verdict.wrong[wrong].length
@@ -68,33 +78,39 @@ export function barsOf(
       seen: String(unhealed),
       passes: unhealed === 0,
     },
-    ...barsOfFaults(told),
+    ...barsOfFaults(told, times),
   ]
 }
 
-function barsOfFaults(told: readonly Told[]): readonly BarSeen[] {
+function barsOfFaults(told: readonly Told[], times: Times): readonly BarSeen[] {
   const groups = Map.groupBy(told, ({ faults }) => faults.join(' + '))
   return [...groups].flatMap(([name, all]): readonly BarSeen[] => {
     const [{ bar }] = all as [Told]
     const bars: BarSeen[] = []
-    const add = (what: string, limit: number, seen: number, unit = ''): void => {
-      const times = all.length === 1 ? 'once' : `${all.length} times`
+    const add = (what: string, limit: number, seen: number, besides: number, unit = ''): void => {
+      const often = all.length === 1 ? 'once' : `${all.length} times`
       const passes = seen <= limit
+      const isSlow = !passes && times === 'shown' && besides <= limit
       bars.push({
-        name: `${name} ${times}: ${what}`,
+        name: `${name} ${often}: ${what}`,
         limit: `${limit}${unit}`,
         seen: `${seen}${unit}`,
-        passes,
+        passes: passes || isSlow,
+        ...(isSlow ? { slow: true } : {}),
       })
     }
     const { writesWithinMs } = bar
     const most = Math.max(...all.map(({ fared }) => fared.write.longestGapMs))
-    if (writesWithinMs !== undefined) add('longest without a write', writesWithinMs, most, ' ms')
-    const failures = (kind: 'failedOnce' | 'failedAfterRetry'): number =>
-      all.reduce((sum, one) => sum + one.fared.write[kind] + one.fared.read[kind], 0)
-    if (bar.oneRetryHelps)
-      add('requests that failed after one retry', 0, failures('failedAfterRetry'))
-    if (bar.nothingFails) add('requests that failed once', 0, failures('failedOnce'))
+    if (writesWithinMs !== undefined) add('longest without a write', writesWithinMs, most, 0, ' ms')
+    const sum = (kind: keyof Fared): number =>
+      all.reduce((sum, { fared }) => sum + fared.write[kind] + fared.read[kind], 0)
+    if (bar.oneRetryHelps) {
+      const what = 'requests that failed after one retry'
+      add(what, 0, sum('failedAfterRetry'), sum('refusedAfterRetry'))
+    }
+    if (bar.nothingFails) {
+      add('requests that failed once', 0, sum('failedOnce'), sum('refusedOnce'))
+    }
     return bars
   })
 }
@@ -138,7 +154,7 @@ export function printReport(report: Report): string {
     '',
     ...table(
       ['', 'bar', 'limit', 'seen'],
-      bars.map(({ name, limit, seen, passes }) => [passes ? 'pass' : 'FAIL', name, limit, seen]),
+      bars.map((bar) => [howIs(bar), bar.name, bar.limit, bar.seen]),
     ),
     '',
     'Longest time without an answer, in ms (of several times: the median, and the longest); and',
@@ -147,6 +163,11 @@ export function printReport(report: Report): string {
     ...faultTable(episodes),
     ...details(report),
   ].join('\n')
+}
+
+function howIs({ passes, slow }: BarSeen): string {
+  if (slow) return 'slow'
+  return passes ? 'pass' : 'FAIL'
 }
 
 function faultTable(episodes: readonly Told[]): readonly string[] {
@@ -174,7 +195,7 @@ function spread(values: readonly number[]): string {
 
 const DETAILS = 10
 
-function details({ verdict, audit, episodes }: Report): readonly string[] {
+function details({ verdict, audit, bars, episodes }: Report): readonly string[] {
   const lines = [
     ...wrongs.flatMap((wrong) =>
       verdict.wrong[wrong].slice(0, DETAILS).map((what) => `${wrong}: ${what}`),
@@ -183,8 +204,15 @@ function details({ verdict, audit, episodes }: Report): readonly string[] {
     ...episodes.flatMap(({ faults, missing }) =>
       missing === null ? [] : [`after ${faults.join(' + ')}: ${missing}`],
     ),
+    ...(bars.every(({ passes, slow }) => passes && !slow) ? [] : episodes.flatMap(failuresIn)),
   ]
   return lines.length === 0 ? [] : ['', ...lines]
+}
+
+/** What a missed bar may be due to. */
+function failuresIn({ faults, reasons }: Told): readonly string[] {
+  const told = Object.entries(reasons).map(([reason, times]) => `${times} x ${reason}`)
+  return told.length === 0 ? [] : [`failed at ${faults.join(' + ')}: ${told.join(', ')}`]
 }
 
 /** In Markdown, whose tables are also read as they stand. */
