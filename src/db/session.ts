@@ -1,5 +1,6 @@
 import type { ClientBase, QueryResultRow } from 'pg'
 import { twoPhased } from './citus/commit.ts'
+import { incarnation, requireConfirmed } from './standby/incarnation.ts'
 import { allTogether, hasCitus, readShards } from './citus/shards.ts'
 import type { ByShard } from './citus/shards.ts'
 import type { Queryable, Session } from './query.ts'
@@ -26,7 +27,10 @@ const settings = `
          set_config('statement_timeout', $1, false),
          set_config('lock_timeout', $2, false),
          set_config('idle_in_transaction_session_timeout', $3, false),
-         ${hasCitus} as spread`
+         ${hasCitus} as spread,
+         ${incarnation} as incarnation`
+
+type Found = Readonly<{ spread: boolean; incarnation: string | null }>
 
 /**
  * Citus finds the shards of a statement by its values, so it plans each time; workers plan by the
@@ -41,14 +45,20 @@ const spreadSettings = `
          set_config('citus.max_adaptive_executor_pool_size', '1', false),
          set_config('citus.propagate_set_commands', 'local', false)`
 
-/** @returns How the books are spread over shards; null when they are not. */
+/**
+ * Nothing is asked on a connection before it.
+ *
+ * @returns How the books are spread over shards; null when they are not.
+ * @throws AppError `database_unavailable` while the server may show what its loss would undo.
+ */
 export async function prepareSession(
   client: ClientBase,
   statementTimeoutMs: number,
   lockTimeoutMs: number = statementTimeoutMs,
 ): Promise<ByShard | null> {
   const values = [statementTimeoutMs, lockTimeoutMs, IDLE_IN_TRANSACTION_MS].map(String)
-  const { rows } = await client.query<{ spread: boolean }>(settings, values)
+  const { rows } = await client.query<Found>(settings, values)
+  await requireConfirmed(client, rows[0]?.incarnation ?? null)
   if (rows[0]?.spread !== true) return null
   const query = async <R extends QueryResultRow>(text: unknown, values: unknown) =>
     await client.query<R>(text as string, values as unknown[])

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { isLockTimeout } from '../db/errors.ts'
-import { requireStandby } from '../db/limbo.ts'
+import { requireStandby } from '../db/standby/limbo.ts'
 import { clientConfig, close } from './connections.ts'
 
 /** The first half of the advisory locks' names; the second is a hash of the runner's name. */

@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts'
+import { AppError } from '../../errors.ts'
 
 /** Longer than a standby that is there takes, and shorter than anybody waits for an answer. */
 const STUCK_AFTER = '2 seconds'

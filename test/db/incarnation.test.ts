@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { Client } from 'pg'
+import { startEmbedded } from '../../src/db/embedded.ts'
+import type { Embedded } from '../../src/db/embedded.ts'
+import { connectLedger, openPool } from '../../src/db/pool.ts'
+import type { Pool } from '../../src/db/pool.ts'
+import { refusedAs } from '../kit/refused.ts'
+import { until } from '../kit/until.ts'
+
+const limits = { statementTimeoutMs: 10_000, applicationName: 'farthing test' }
+
+let dir: string
+let embedded: Embedded
+let pool: Pool
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'farthing-incarnation-'))
+  embedded = await startEmbedded({ dir })
+  pool = open()
+  await pool.query('create table thing (id int)')
+})
+after(async () => {
+  await pool.end()
+  await embedded.stop()
+  await rm(dir, { recursive: true, force: true })
+})
+
+function open(): Pool {
+  return openPool({ url: embedded.url, max: 2, ...limits })
+}
+
+/** As an operator does it; one whose name nobody bears is a standby that is not there. */
+async function waitForStandby(name: string): Promise<void> {
+  await asOperator(async (client) => {
+    await client.query(`alter system set synchronous_standby_names = '${name}'`)
+    await client.query('select pg_reload_conf()')
+    await until('the setting is known', async () => {
+      const { rows } = await client.query<{ now: string }>(
+        `select current_setting('synchronous_standby_names') as now`,
+      )
+      return rows[0]?.now === name
+    })
+  })
+}
+
+async function asOperator<T>(work: (client: Client) => Promise<T>): Promise<T> {
+  return await plainly(embedded.superuserUrl, work)
+}
+
+/** On a connection that nothing of ours has prepared. */
+async function plainly<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: url })
+  client.on('error', () => undefined)
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
+
+/** A commit that waits for the standby. @returns the process that waits. */
+async function commitInVain(id: number): Promise<number> {
+  const client = new Client({ connectionString: embedded.url })
+  client.on('error', () => undefined)
+  await client.connect()
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+  client.query('insert into thing values ($1)', [id]).catch(() => undefined)
+  const [{ pid } = { pid: 0 }] = rows
+  await until(
+    'the commit waits',
+    async () =>
+      await asOperator(async (operator) => {
+        const text = `select from pg_stat_activity where pid = $1 and wait_event = 'SyncRep'`
+        return (await operator.query(text, [pid])).rowCount === 1
+      }),
+  )
+  return pid
+}
+
+/** Whether anybody who asks the server itself sees it. */
+async function isShown(id: number): Promise<boolean> {
+  return await plainly(embedded.url, async (client) => {
+    return (await client.query('select from thing where id = $1', [id])).rowCount === 1
+  }).catch(() => false)
+}
+
+async function read(from: Pool, id: number): Promise<boolean> {
+  return (await from.query('select from thing where id = $1', [id])).rowCount === 1
+}
+
+const ways: Readonly<Record<string, (waiting: number) => Promise<void>>> = {
+  'a session of it is killed': (waiting) => {
+    process.kill(waiting, 'SIGKILL')
+    return Promise.resolve()
+  },
+  'all of it is killed': async () => {
+    const pid = await embedded.pid()
+    assert(pid !== null)
+    process.kill(pid, 'SIGKILL')
+  },
+}
+
+for (const [index, [how, crash]] of Object.entries(ways).entries()) {
+  test(`what only a server that crashed has is not read until its standby has it: ${how}`, async () => {
+    const id = index + 1
+    await waitForStandby('nobody')
+    const waiting = await commitInVain(id)
+    assert(!(await isShown(id)))
+    await crash(waiting)
+    await until('the commit is shown', async () => await isShown(id))
+
+    const [other, ledger] = [open(), { url: embedded.url, lockTimeoutMs: 1_000, ...limits }]
+    for (const asked of [pool, other]) await refusedAs('database_unavailable', read(asked, id))
+    await refusedAs('database_unavailable', connectLedger(ledger))
+    await waitForStandby('')
+    for (const asked of [pool, other]) {
+      assert(await until('it is read', async () => await read(asked, id).catch(() => false)))
+    }
+    await other.end()
+  })
+}
+
+test('a server that stays up is read on new connections while it has no standby', async () => {
+  await waitForStandby('nobody')
+  const other = open()
+  await commitInVain(9)
+  assert(!(await read(other, 9)))
+  await waitForStandby('')
+  await until('it is read', async () => await read(other, 9))
+  await other.end()
+})
