@@ -12,6 +12,7 @@ const bundle = 'function.mjs'
 /** What the code reads beside itself, by the folder in which it then lies beside the bundle. */
 const readAtRunTime = {
   audit: 'src/ops/audit/*.sql',
+  'audit/shards': 'src/ops/audit/shards/*.sql',
   migrations: 'src/db/migrations/*.sql',
 } as const
 
