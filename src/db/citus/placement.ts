@@ -31,7 +31,8 @@ export const placements: Readonly<Record<string, Placement>> = {
   identity: value('subject'),
   login_name: value('value'),
   message: user('user_id'),
-  meter: value('name'),
+  // One statement counts rows of several names. In one place it locks them in their order.
+  meter: local,
   migration: local,
   oidc_payload: value('id'),
   passkey: user('user_id'),
