@@ -28,15 +28,18 @@ const CHUNK = 200
 const VERSION_MAX = 2n ** 62n
 
 /**
- * One transaction, for its parties. @throws AppError `transaction_unknown`, also for someone
- * else's.
+ * One transaction, for its parties. It lies with its payer, who mostly is the one that asks. The
+ * receiver does not know whose it is, and their own chain is found by version: they ask all shards.
+ *
+ * @throws AppError `transaction_unknown`, also for someone else's.
  */
 export async function findTransaction(
-  parts: PaymentParts,
+  parts: Pick<PaymentParts, 'pool'>,
   caller: UserId,
   id: TransactionId,
 ): Promise<TransactionView> {
-  const row = await store.findTransactionById(parts.pool, id)
+  const [own] = await store.findOwnTransactions(parts.pool, caller, [id])
+  const row = own ?? (await store.findTransactionById(parts.pool, id))
   const view = row && (row.payerId === caller ? payerView(row) : payeeViewOf(row, caller))
   if (!view) throw new AppError('transaction_unknown')
   return view

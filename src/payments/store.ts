@@ -109,7 +109,7 @@ const findTransactionStatement = {
   text: `select ${transactionColumns} from transaction where transaction_id = $1`,
 }
 
-/** Whoever asked for it. */
+/** Whoever the payer is: one look-up by the key, and on a cluster one in each shard. */
 export async function findTransactionById(
   db: Queryable,
   id: TransactionId,

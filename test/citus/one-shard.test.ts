@@ -8,9 +8,10 @@ import type { Queryable, Statement } from '../../src/db/query.ts'
 import type { BankAccountId, TransactionId, UserId } from '../../src/ids/ids.ts'
 import type { AccountId } from '../../src/ledger/account.ts'
 import { readAccounts, readHistory, readTotals, versionAt } from '../../src/ledger/store.ts'
+import { findTransaction } from '../../src/payments/history.ts'
 import { findRequests } from '../../src/payments/ride/store.ts'
 import { findOwnTransactions, knowsPayee } from '../../src/payments/store.ts'
-import { systemClock } from '../../src/time.ts'
+import { printTime, systemClock } from '../../src/time.ts'
 import { readIdentity, readLogin, readUser } from '../../src/users/store.ts'
 import { noCitus } from '../kit/citus/cluster.ts'
 import { type FreshDatabase, freshDatabase } from '../kit/database.ts'
@@ -28,6 +29,7 @@ after(async () => {
 
 const id = randomUUID()
 const user = id as UserId
+const other = randomUUID() as UserId
 const account = id as string as AccountId
 const now = systemClock.now()
 const span = { from: 1n, below: 100n, limit: 20 }
@@ -60,6 +62,34 @@ for (const [what, read] of Object.entries(reads)) {
     for (const plan of asked) assert.match(plan, /Task Count: 1\b/)
   })
 }
+
+test('a transaction by its id: one shard for its payer, all for the other side', here, async () => {
+  await database.pool.query(
+    `insert into transaction (transaction_id, payer_id, payee_id, kind, amount, status,
+                              created_at, posted_at) values ($1, $2, $3, 1, 100, 1, $4, $4)`,
+    [id, user, other, printTime(now)],
+  )
+  const asked = async (caller: UserId) => {
+    const plans: string[] = []
+    const seen: Queryable = {
+      query: async (statement, values) => {
+        await explaining(plans).query(statement, values)
+        return await database.pool.query(statement, values)
+      },
+    }
+    const view = await findTransaction(
+      { pool: { ...database.pool, ...seen } },
+      caller,
+      id as TransactionId,
+    )
+    assert.equal(view.transactionId, id)
+    return plans.map((plan) => /Task Count: (\d+)/.exec(plan)?.[1])
+  }
+  assert.deepEqual(await asked(user), ['1'])
+  const [own, all] = await asked(other)
+  assert.equal(own, '1')
+  assert(Number(all) > 1)
+})
 
 test('what asks every shard is seen by the same look', here, async () => {
   const asked: string[] = []
