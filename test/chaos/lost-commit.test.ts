@@ -10,7 +10,7 @@ import type { Heard } from './kit/lies.ts'
 import { askFor, attempt, openDoor, tryPayment } from './kit/door.ts'
 import type { Door, Payment } from './kit/door.ts'
 import { insist, isAgain } from './kit/insist.ts'
-import { until } from '../kit/until.ts'
+import { countWaiting, until } from '../kit/until.ts'
 import { calm, cuts, nextCommit, stalls } from './kit/proxy.ts'
 import type { Fault } from './kit/proxy.ts'
 import { createRandom, seedOf } from './kit/random.ts'
@@ -82,11 +82,7 @@ async function assertPaidOnceWithoutKey({ door, payment, before }: Pair): Promis
 
 /** A session of the door waits for a lock, which only another of its sessions can hold. */
 async function waitsForLock({ name }: Door): Promise<boolean> {
-  const { rowCount } = await world.pool.query(
-    `select from pg_stat_activity where application_name = $1 and wait_event_type = 'Lock'`,
-    [name],
-  )
-  return rowCount! > 0
+  return (await countWaiting(world.pool, 'Lock', name)) > 0
 }
 
 describe('around COMMIT', { concurrency: true }, () => {

@@ -1,7 +1,11 @@
+import { after, before } from 'node:test'
 import { Client } from 'pg'
+import { AppError } from '../../src/errors.ts'
+import type { TransactionId } from '../../src/ids/ids.ts'
 import type { AccountId } from '../../src/ledger/account.ts'
-import { databaseAt, runAt } from '../kit/citus/cluster.ts'
+import { databaseAt, noCitus, runAt } from '../kit/citus/cluster.ts'
 import { testServer } from '../kit/server.ts'
+import { type Books, openBooks, payment, quiet } from '../ledger/books.ts'
 
 /** A database of the cluster under test, as its superuser. */
 export type Cluster = Readonly<{
@@ -47,4 +51,52 @@ export async function openCluster(databaseUrl: string): Promise<Cluster> {
     },
     close: async () => await client.end(),
   }
+}
+
+/** Books on the cluster while the tests of a file run; none where there is no cluster. */
+export function useBooks(): () => Readonly<{ books: Books; cluster: Cluster }> {
+  let opened: Readonly<{ books: Books; cluster: Cluster }> | null = null
+  before(async () => {
+    if (noCitus !== false) return
+    const books = await openBooks()
+    opened = { books, cluster: await openCluster(books.url) }
+  })
+  after(async () => {
+    await opened?.cluster.close()
+    await opened?.books.close()
+  })
+  return () => {
+    if (!opened) throw new Error('there is no cluster')
+    return opened
+  }
+}
+
+/** What a payer may hear while a shard changes its place; whoever hears it asks again. */
+const passing: ReadonlySet<string> = new Set([
+  'database_unavailable',
+  'outcome_unknown',
+  'overloaded',
+])
+
+/** Of each pair the first pays the second, again and again, until they are told to stop. */
+export function startPayers(
+  books: Books,
+  pairs: readonly (readonly [from: AccountId, to: AccountId])[],
+  calm: AbortSignal,
+): Readonly<{ heard: ReadonlyMap<TransactionId, string>; done: Promise<unknown> }> {
+  const heard = new Map<TransactionId, string>()
+  const ledger = books.ledger({ passengers: quiet })
+  const paying = pairs.map(async ([from, to]) => {
+    while (!calm.aborted) {
+      const ride = payment(from, to, 1n)
+      const answer = await ledger.post(ride).then(({ outcome }) => outcome, codeOf)
+      heard.set(ride.movement.transaction, answer)
+    }
+  })
+  return { heard, done: Promise.all(paying) }
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof AppError && passing.has(error.code)) return error.code
+  throw error
 }

@@ -1,39 +1,23 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { noCitus } from '../kit/citus/cluster.ts'
 import { until } from '../kit/until.ts'
-import { type Books, openBooks, payment, quiet } from '../ledger/books.ts'
-import { type Cluster, openCluster } from './kit.ts'
+import { startPayers, useBooks } from './kit.ts'
 
 const here = { skip: noCitus }
-
-let books: Books
-let cluster: Cluster
-
-before(async () => {
-  if (noCitus !== false) return
-  books = await openBooks()
-  cluster = await openCluster(books.url)
-})
-after(async () => {
-  if (noCitus !== false) return
-  await cluster.close()
-  await books.close()
-})
+const opened = useBooks()
 
 /** Slow enough that one shard is read long before another one. */
 const sumNow = `select sum(balance + length(pg_sleep(0.01)::text))::text as sum from account`
 
 test('beside running payments the audit reads all shards at one moment', here, async (t) => {
-  const ids = await books.accounts(12, 100_000n)
-  const ledger = books.ledger({ passengers: quiet })
-  const calm = new AbortController()
-  const [sink, ...payers] = ids
+  const { books } = opened()
+  const [sink, ...payers] = await books.accounts(12, 100_000n)
   assert(sink)
-  const paying = payers.map(async (from) => {
-    // All to one: each payment moves money between shards, and so does a batch of them.
-    while (!calm.signal.aborted) await ledger.post(payment(from, sink, 1n))
-  })
+  const calm = new AbortController()
+  // All to one: each payment moves money between shards, and so does a batch of them.
+  const pairs = payers.map((from) => [from, sink] as const)
+  const { heard, done } = startPayers(books, pairs, calm.signal)
   try {
     // Without it, some sums are of one shard before a payment and of another one after it.
     const torn = await until(
@@ -45,13 +29,15 @@ test('beside running payments the audit reads all shards at one moment', here, a
     for (let round = 0; round < 8; round += 1) await books.assertSound()
   } finally {
     calm.abort()
-    await Promise.all(paying)
+    await done
   }
-  t.diagnostic(`payments meanwhile: ${(await books.entries()).size}`)
+  t.diagnostic(`payments meanwhile: ${heard.size}`)
+  assert.deepEqual(new Set(heard.values()), new Set(['posted']))
   await books.assertSound()
 })
 
 test('a shard without its trigger is named', here, async () => {
+  const { books, cluster } = opened()
   const [shard] = await cluster.ask(
     `select s.shardid as id, n.nodeid as node from pg_dist_shard s
      join pg_dist_placement using (shardid) join pg_dist_node n using (groupid)
@@ -73,6 +59,6 @@ test('a shard without its trigger is named', here, async () => {
 
 test('each shard refuses changes of an entry', here, async () => {
   for (const change of ['update entry set note = null', 'delete from entry', 'truncate entry']) {
-    await assert.rejects(cluster.ask(change), /append-only/)
+    await assert.rejects(opened().cluster.ask(change), /append-only/)
   }
 })

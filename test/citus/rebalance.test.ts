@@ -1,54 +1,11 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { AppError } from '../../src/errors.ts'
-import type { TransactionId } from '../../src/ids/ids.ts'
-import type { AccountId } from '../../src/ledger/account.ts'
+import { test } from 'node:test'
 import { noCitus } from '../kit/citus/cluster.ts'
-import { type Books, openBooks, payment, quiet } from '../ledger/books.ts'
-import { type Cluster, openCluster } from './kit.ts'
+import { type Cluster, startPayers, useBooks } from './kit.ts'
 
-let books: Books
-let cluster: Cluster
+const opened = useBooks()
 
-before(async () => {
-  if (noCitus !== false) return
-  books = await openBooks()
-  cluster = await openCluster(books.url)
-})
-after(async () => {
-  if (noCitus !== false) return
-  await cluster.close()
-  await books.close()
-})
-
-/** What a payer may hear while a shard changes its place; whoever hears it asks again. */
-const passing: ReadonlySet<string> = new Set([
-  'database_unavailable',
-  'outcome_unknown',
-  'overloaded',
-])
-
-/** Payments in rings, one after the other for each payer, until they are told to stop. */
-function startPayers(ids: readonly AccountId[], calm: AbortSignal) {
-  const heard = new Map<TransactionId, string>()
-  const ledger = books.ledger({ passengers: quiet })
-  const paying = ids.map(async (from, index) => {
-    const to = ids[(index + 7) % ids.length] ?? from
-    while (!calm.aborted) {
-      const ride = payment(from, to, 1n)
-      const answer = await ledger.post(ride).then(({ outcome }) => outcome, codeOf)
-      heard.set(ride.movement.transaction, answer)
-    }
-  })
-  return { heard, done: Promise.all(paying) }
-}
-
-function codeOf(error: unknown): string {
-  if (error instanceof AppError && passing.has(error.code)) return error.code
-  throw error
-}
-
-async function placedAt(port: number): Promise<number> {
+async function placedAt(cluster: Cluster, port: number): Promise<number> {
   const [row] = await cluster.ask(
     `select count(*)::int as count from pg_dist_placement join pg_dist_node using (groupid)
      where nodeport = ${port} and noderole = 'primary'`,
@@ -57,6 +14,7 @@ async function placedAt(port: number): Promise<number> {
 }
 
 test('a worker comes and goes while payments go on', { skip: noCitus }, async (t) => {
+  const { books, cluster } = opened()
   const worker = cluster.workers.at(-1)
   assert(worker)
   const address = `'${worker.host}', ${worker.port}`
@@ -64,14 +22,15 @@ test('a worker comes and goes while payments go on', { skip: noCitus }, async (t
   await cluster.ask(`select citus_remove_node(${address})`)
   const ids = await books.accounts(16, 100_000n)
   const calm = new AbortController()
-  const { heard, done } = startPayers(ids, calm.signal)
+  const ring = ids.map((from, index) => [from, ids[(index + 7) % ids.length] ?? from] as const)
+  const { heard, done } = startPayers(books, ring, calm.signal)
   try {
     await cluster.ask(`select citus_add_node(${address})`)
     await cluster.ask('select rebalance_table_shards()')
-    assert((await placedAt(worker.port)) > 0, 'shards have moved to it')
+    assert((await placedAt(cluster, worker.port)) > 0, 'shards have moved to it')
     await books.assertSound()
     await cluster.ask(`select citus_drain_node(${address})`)
-    assert.equal(await placedAt(worker.port), 0, 'shards have moved away')
+    assert.equal(await placedAt(cluster, worker.port), 0, 'shards have moved away')
     await cluster.ask(`select citus_set_node_property(${address}, 'shouldhaveshards', true)`)
   } finally {
     calm.abort()

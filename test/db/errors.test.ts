@@ -75,7 +75,11 @@ test('the name of the server does not resolve', async () => {
   })
 })
 
-test('the password is wrong', async () => {
+test('the password is wrong', async (t) => {
+  if (new URL(db.url).password === '') {
+    t.skip('the cluster under test lets everybody in without one')
+    return
+  }
   await refusesToConnect((url) => {
     url.password = 'wrong'
   })

@@ -22,15 +22,38 @@ export async function until<T>(
   return assert.fail(`waited for ${patienceMs} ms in vain: ${what}`)
 }
 
-const waiting = `select count(*)::int as count from pg_stat_activity
-  where datname = current_database() and wait_event_type = 'Lock'`
-const waitingThere = `select sum(result::int)::int as count
-  from run_command_on_all_nodes($command$ ${waiting} $command$)`
+/** On a cluster a statement waits where its rows are, in a session that has its number there. */
+const sessions = {
+  here: `select pid as number, application_name, wait_event_type, wait_event, datname
+         from pg_stat_activity`,
+  spread: `select global_pid as number, application_name, wait_event_type, wait_event, datname
+           from citus_stat_activity`,
+} as const
+
+/**
+ * How many sessions of the pool's database wait for somebody's lock, or sleep. `name` is what the
+ * application calls its session; null counts all.
+ */
+export async function countWaiting(
+  pool: Pool,
+  on: 'Lock' | 'PgSleep',
+  name: string | null,
+): Promise<number> {
+  const { rows } = await pool.query<{ count: number }>(
+    `with s as materialized (${onCitus() ? sessions.spread : sessions.here})
+     select count(*)::int as count from s
+     where datname = current_database() and $1 in (wait_event_type, wait_event)
+       and ($2::text is null
+            or number in (select number from s where application_name = $2))`,
+    [on, name],
+  )
+  return rows[0]?.count ?? 0
+}
 
 /** Waits until so many sessions of the pool's database wait for somebody's lock. */
-export async function untilLocked(pool: Pool, sessions: number): Promise<void> {
-  await until(`${sessions} wait for a lock`, async () => {
-    const { rows } = await pool.query<{ count: number }>(onCitus() ? waitingThere : waiting)
-    return (rows[0]?.count ?? 0) >= sessions
-  })
+export async function untilLocked(pool: Pool, count: number): Promise<void> {
+  await until(
+    `${count} wait for a lock`,
+    async () => (await countWaiting(pool, 'Lock', null)) >= count,
+  )
 }

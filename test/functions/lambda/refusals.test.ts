@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { zipSync } from 'fflate'
+import { allowTriggers } from '../../../src/db/citus/distribute.ts'
 import { readMailbox } from '../../../src/messages/mailbox.ts'
 import { calm, nextCommit } from '../../chaos/kit/proxy.ts'
 import { component } from '../../kit/components.ts'
 import { startMailServer } from '../../messages/mail-server.ts'
-import { until } from '../../kit/until.ts'
+import { countWaiting, until } from '../../kit/until.ts'
 import { type LambdaWorld, type LambdaWorldOptions, startLambdaWorld } from './kit.ts'
 
 /**
@@ -31,12 +32,8 @@ suite('what AWS Lambda refuses', { skip }, () => {
     (await readMailbox(world.pool, 'ann@example.com', 100)).filter((one) => one.body === body)
       .length
 
-  const isInserting = async (): Promise<boolean> => {
-    const { rowCount } = await world.pool.query(
-      `select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`,
-    )
-    return rowCount === 1
-  }
+  const isInserting = async (): Promise<boolean> =>
+    (await countWaiting(world.pool, 'PgSleep', null)) === 1
 
   test('a throttled job is tried again, and its message is sent once', async () => {
     world.lambda.throttle(1)
@@ -46,13 +43,15 @@ suite('what AWS Lambda refuses', { skip }, () => {
     assert.equal(await received('throttled'), 1)
   })
 
-  test('a function that dies when its message is kept keeps it once', async () => {
+  test('a function that dies when its message is kept keeps it once', async (t) => {
     // The database goes on with an insert whose sender is gone.
-    await world.pool.query(`
-      create function dawdle() returns trigger language plpgsql as
-        $$ begin perform pg_sleep(1); return null; end $$;
-      create trigger dawdle after insert on message
-        for each row when (new.body = 'dies') execute function dawdle()`)
+    const session = await world.pool.lend()
+    t.after(session.destroy)
+    await allowTriggers(session)
+    await session.query(`create function dawdle() returns trigger language plpgsql as
+      $$ begin perform pg_sleep(1); return null; end $$`)
+    await session.query(`create trigger dawdle after insert on message
+      for each row when (new.body = 'dies') execute function dawdle()`)
     const job = await world.add('send-message', letter('dies'), 12)
     const [running] = await until('it runs', () => {
       const found = world.running('send-message')

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { decodeJwt } from 'jose'
-import { parseId } from '../../../src/ids/ids.ts'
 import { openApp, refused, signInOn } from '../kit/app.ts'
 import type { App } from '../kit/app.ts'
 import { openProvider, shop, till } from '../kit/provider.ts'
 import type { Customer, OpenProvider } from '../kit/provider.ts'
-import { sessionsOf } from '../kit/rows.ts'
+import { sessionsOf, shownAgo } from '../kit/rows.ts'
 import { openVisitor } from '../kit/visitor.ts'
 
 let provider: OpenProvider
@@ -175,11 +174,7 @@ test("a factor that is shown to the API makes no more of somebody else's app", a
   const asked = await signInOn(visitor, await visitor.open(begun.url), ada)
   const tokens = await theirs.finish(begun, (await visitor.submit(asked, {}, '/consent')).url)
   const { sid, auth_time, scope } = decodeJwt(tokens.access_token)
-  await provider.house.world.pool.query(
-    `update session set authenticated_at = authenticated_at - interval '1 hour'
-     where session_id = $1`,
-    [parseId('sess', String(sid))],
-  )
+  await shownAgo(provider.house, ada.id, 3_600)
   const { status, body } = await provider.house
     .caller(tokens.access_token)
     .ask('POST', '/v1/session/step-up', { password: ada.password })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { parseId } from '../../../src/ids/ids.ts'
+import { printTime } from '../../../src/time.ts'
 import { signInOn } from '../kit/app.ts'
 import { openProvider } from '../kit/provider.ts'
 import type { Customer, OpenProvider } from '../kit/provider.ts'
@@ -42,9 +43,10 @@ async function begin(visitor: Visitor, ada: Customer): Promise<Page> {
 
 /** Lets the three days be over. */
 async function waited({ id }: Customer): Promise<void> {
-  const { rowCount } = await provider.house.world.pool.query(
-    `update factor_reset set ready_at = ready_at - interval '72 hours' where user_id = $1`,
-    [parseId('user', id)],
+  const { pool, parts } = provider.house.world
+  const { rowCount } = await pool.query(
+    'update factor_reset set ready_at = $2 where user_id = $1',
+    [parseId('user', id), printTime(parts.clock.now())],
   )
   assert.equal(rowCount, 1)
 }
