@@ -66,6 +66,7 @@ export function createTelemetry({ log, poolCounts, processCounts }: TelemetryPar
     listen('farthing:ledger.batch', countBatches(registry)),
     listen('farthing:ledger.waiting', gaugeWaiting(registry)),
     listen('farthing:queue.job', countJobs(registry, log)),
+    listen('farthing:queue.jobs', gaugeJobs(registry)),
     listen('farthing:queue.trouble', ({ message }: QueueTrouble) => {
       log.warn({ message }, 'queue')
     }),
@@ -148,6 +149,18 @@ function countJobs(registry: Registry, log: Logger): (event: Job) => void {
     if (outcome === 'failed') log.warn({ job: name, jobId, attempt, err: error }, 'a job failed')
     if (outcome === 'parked')
       log.error({ job: name, jobId, attempt, err: error }, 'a job is parked')
+  }
+}
+
+function gaugeJobs(registry: Registry): (counts: Readonly<Record<string, number>>) => void {
+  const jobs = new Gauge({
+    name: 'farthing_jobs',
+    help: 'Jobs in the queue, by state, as they were within the last 15 s',
+    labelNames: ['state'],
+    registers: [registry],
+  })
+  return (counts) => {
+    for (const [state, count] of Object.entries(counts)) jobs.set({ state }, count)
   }
 }
 

@@ -46,6 +46,7 @@ test('what the house publishes becomes metrics', async () => {
     outcome: 'parked',
     error: new Error('x'),
   })
+  channel('farthing:queue.jobs').publish({ parked: 2, waiting: 0 })
   channel('farthing:database.event').publish({ event: 'connection_lost', error: new Error('y') })
 
   const { status, text, headers } = await ask('/metrics')
@@ -57,6 +58,8 @@ test('what the house publishes becomes metrics', async () => {
   assert.match(text, /^farthing_ledger_batch_size_sum 7$/m)
   assert.match(text, /^farthing_ledger_waiting 12$/m)
   assert.match(text, /^farthing_jobs_total\{name="audit",outcome="parked"\} 1$/m)
+  assert.match(text, /^farthing_jobs\{state="parked"\} 2$/m)
+  assert.match(text, /^farthing_jobs\{state="waiting"\} 0$/m)
   assert.match(text, /^farthing_database_events_total\{event="connection_lost"\} 1$/m)
   assert.match(text, /^farthing_pool_connections\{state="busy"\} 2$/m)
   assert.match(text, /^process_resident_memory_bytes \d+/m)

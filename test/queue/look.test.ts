@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { channel } from 'node:diagnostics_channel'
 import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { printJobs } from '../../src/bin/work/print.ts'
 import { addJob, addJobs } from '../../src/queue/jobs.ts'
 import { countJobs, findJobState, readJobs, retryJobs } from '../../src/queue/look.ts'
+import { watchJobs } from '../../src/queue/watch.ts'
 import { after as later, HOUR, systemClock } from '../../src/time.ts'
 import { until } from '../kit/until.ts'
 import { payload, startQueueWorld } from './kit/world.ts'
@@ -48,6 +51,31 @@ test('operators see what waits, runs, failed and is parked, and why, and no payl
   assert.match(shown, /\n {2}\d+ {2}settle-instruction {2}1\/25 .* no fails/)
   assert(!shown.includes('payerId') && !shown.includes('waits"'), 'no payload is shown')
   release.resolve()
+})
+
+test('who watches the queue hears what is parked, and that it no longer is', async () => {
+  const told: unknown[] = []
+  const hear = (counts: unknown): void => void told.push(counts)
+  const jobs = channel('farthing:queue.jobs')
+  jobs.subscribe(hear)
+  const looking = watchJobs(world.pool, 20)
+  let isBroken = true
+  world.start(async () => await (isBroken ? Promise.reject(new Error('no')) : Promise.resolve()))
+  await addJob(world.pool, 'settle-instruction', payload('parks'), { maxAttempts: 1 })
+  const says = (parked: number) => async (): Promise<boolean> => {
+    told.length = 0
+    await sleep(100)
+    return isDeepStrictEqual(told.at(-1), { ...none, parked })
+  }
+  await until('it is told', says(1))
+  isBroken = false
+  await retryJobs(world.pool, { jobId: null, name: null }, 10, quiet)
+  await until('none is told', says(0))
+  await looking.stop()
+  jobs.unsubscribe(hear)
+  told.length = 0
+  await sleep(100)
+  assert.deepEqual(told, [])
 })
 
 test('a list is short, and says how many more there are', async () => {

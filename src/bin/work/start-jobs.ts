@@ -3,6 +3,7 @@ import { StartRefused } from '../../errors.ts'
 import { handle } from '../../functions/handlers.ts'
 import type { RunJob } from '../../queue/jobs.ts'
 import { type JobRunner, runJobs } from '../../queue/run.ts'
+import { watchJobs } from '../../queue/watch.ts'
 import type { House } from '../build.ts'
 import { buildFunctionParts } from './parts.ts'
 
@@ -24,11 +25,17 @@ export async function startJobs({
     const run = await openDispatcher(site.config.jobs, lambda)
     const { shortMs, longMs } = timeouts
     const patience = { shortMs: shortMs + WAY_MS, longMs: longMs + WAY_MS }
-    return runJobs({ databaseUrl, run, concurrency, timeouts: patience })
+    return watched(runJobs({ databaseUrl, run, concurrency, timeouts: patience }), parts)
   }
   const functionParts = buildFunctionParts(site, parts)
   const run: RunJob = async (event) => await handle(event, functionParts)
-  return runJobs({ databaseUrl, run, concurrency, timeouts })
+  return watched(runJobs({ databaseUrl, run, concurrency, timeouts }), parts)
+}
+
+/** Where jobs run, operators see how many there are. */
+function watched(runner: JobRunner, { pool }: House['parts']): JobRunner {
+  const looking = watchJobs(pool)
+  return { stop: async () => void (await Promise.all([looking.stop(), runner.stop()])) }
 }
 
 async function openDispatcher(
