@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto'
+import { randomInt, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { withCopies } from '../../../src/bin/cache/copies.ts'
@@ -15,12 +15,15 @@ import { createPassengers } from '../../../src/payments/ride/passengers.ts'
 import { noRail } from '../../../src/rails/no-rail.ts'
 import { systemClock } from '../../../src/time.ts'
 import { hearCache } from '../kit/hear.ts'
+import { noFence } from '../kit/no-fence.ts'
 import { createHeard } from './heard.ts'
+import { explain, insist } from './insist.ts'
 
 /** A server as a thread: its own connections, its own cache, its own idea of the epoch. */
 export type Server = Readonly<{
   url: string
   redis: RedisPlace
+  fences: boolean
   /** Payers first: they only send, and the others only receive. */
   users: readonly UserId[]
   payers: number
@@ -41,10 +44,11 @@ export type Told = Readonly<{
 }>
 export type Order = Readonly<{ stop: true } | { freezeMs: number } | { tell: true }>
 
-const READERS = 12
+/** So many at once that one turn of the thread asks Redis for all of them together. */
+const READERS = 24
 const PAYERS = 4
-const PAUSE_MS = 2
-const NAMES_MS = 20
+const PAY_PAUSE_MS = 200
+const NAMES_PAUSE_MS = 200
 const whole = { start: null, end: null } as const
 const firstPage = { ...whole, limit: 25, cursor: null, status: null, kind: null } as const
 
@@ -54,6 +58,7 @@ const heard = createHeard(users.length, parts.heard)
 const cacheHeard = hearCache()
 const stale: string[] = []
 const failed: string[] = []
+const asked = new Map<string, number>()
 let reads = 0
 let payments = 0
 let running = true
@@ -88,11 +93,12 @@ async function readHistory(house: Payments, user: number): Promise<void> {
   heard.grow(user, 'at', newest)
 }
 
-/** With what it came from. */
-function explain(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : ''
-  return `${String(error)} ${cause}`
-}
+const again =
+  (what: string) =>
+  (why: string): void => {
+    const name = `again, ${what}: ${why}`
+    asked.set(name, (asked.get(name) ?? 0) + 1)
+  }
 
 function userOf(index: number): UserId {
   const user = users[index]
@@ -103,8 +109,9 @@ function userOf(index: number): UserId {
 async function keepReading(house: Payments): Promise<void> {
   while (isRunning()) {
     const user = randomInt(users.length)
+    const read = randomInt(3) === 0 ? readHistory : readUser
     try {
-      await (randomInt(3) === 0 ? readHistory(house, user) : readUser(house, user))
+      await insist(async () => await read(house, user), again('read'))
       reads += 1
     } catch (error) {
       failed.push(`read: ${explain(error)}`)
@@ -122,36 +129,46 @@ async function keepPaying(house: Payments): Promise<void> {
       note: null,
       transactionDate: null,
     } as const
+    const key = randomUUID()
     try {
-      const { value } = await house.moveMoney(userOf(from), ask, null, { fresh: true })
+      const { value } = await insist(
+        async () => await house.moveMoney(userOf(from), ask, key, { fresh: true }),
+        again('payment'),
+      )
       if (value.status !== 'accepted') throw new Error(`a payment is ${value.status}`)
       heard.add(from, 'moved', 1n)
       heard.add(to, 'moved', 1n)
       heard.grow(from, 'at', value.transactionDate)
+      heard.grow(to, 'at', value.transactionDate)
       payments += 1
     } catch (error) {
       failed.push(`payment: ${explain(error)}`)
     }
-    await sleep(randomInt(PAUSE_MS * 20))
+    await sleep(randomInt(2 * PAY_PAUSE_MS))
   }
 }
 
 async function keepRenaming(house: Payments): Promise<void> {
   for (let number = 1; isRunning() && parts.names.length > 0; number++) {
     const user = parts.names[number % parts.names.length] ?? 0
+    const key = randomUUID()
     try {
       const patch = { displayName: `n${number}` }
-      await house.changeProfile(userOf(user), patch, null, { fresh: true })
+      await insist(
+        async () => await house.changeProfile(userOf(user), patch, key, { fresh: true }),
+        again('name'),
+      )
       heard.grow(user, 'name', BigInt(number))
     } catch (error) {
       failed.push(`name: ${explain(error)}`)
     }
-    await sleep(randomInt(NAMES_MS * 10))
+    await sleep(randomInt(2 * NAMES_PAUSE_MS))
   }
 }
 
 function tell(): void {
-  const told: Told = { reads, payments, failed, stale, counts: cacheHeard.counts() }
+  const counts = { ...cacheHeard.counts(), ...Object.fromEntries(asked) }
+  const told: Told = { reads, payments, failed, stale, counts }
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
   parentPort?.postMessage(told)
 }
@@ -161,7 +178,7 @@ const clock = systemClock
 const pool = openPool({ url, max: 6, statementTimeoutMs: 10_000, applicationName: 'live' })
 const pace = { offMinMs: 200, offMaxMs: 200 }
 const cache = openServerCache({ url, redis: parts.redis, clock, pace }, pool)
-const { fence } = cache
+const fence = parts.fences ? cache.fence : noFence
 const settings = { url, statementTimeoutMs: 5_000, lockTimeoutMs: 4_000 }
 const ledger = createLedger({
   connect: async () => await connectLedger({ ...settings, applicationName: 'live ledger' }),
