@@ -1,6 +1,7 @@
 import { isLockTimeout } from '../db/errors.ts'
 import type { Pool } from '../db/pool.ts'
-import type { Queryable } from '../db/query.ts'
+import { areFinished } from '../db/citus/recovery.ts'
+import type { Queryable, Session } from '../db/query.ts'
 import { inTransaction } from '../db/tx.ts'
 import { AppError } from '../errors.ts'
 import type { Epoch, EpochTable, Versions } from './parts.ts'
@@ -81,7 +82,10 @@ export function createEpochTable(pool: Pool): EpochTable {
         return await inTransaction(
           pool,
           async (tx) => {
+            if (!(await isSettled(tx))) return false
             await tx.query('select pg_advisory_xact_lock($1::int, 0)', [EPOCH_LOCK])
+            // Again, of those who had the lock.
+            if (!(await isSettled(tx))) return false
             return (await tx.query(openStatement, [before.tag, tag, reign])).rowCount === 1
           },
           { lockTimeoutMs: OPEN_LOCK_MS },
@@ -92,6 +96,15 @@ export function createEpochTable(pool: Pool): EpochTable {
       }
     },
   }
+}
+
+/**
+ * Whether nothing that was committed is yet to be seen. On Citus a crash leaves a commit between
+ * its phases, without the lock that its transaction had: what its worker shows would be kept as a
+ * copy, and nobody fences when it is finished.
+ */
+async function isSettled(tx: Session): Promise<boolean> {
+  return !tx.spread || (await areFinished(tx))
 }
 
 const versionsStatement = {

@@ -9,7 +9,15 @@ export const order = ['go', 'time', 'fault'] as const
  * Where random schedules look: an even chance for everything hardly ever meets what needs three
  * rare things in one order.
  */
-export const focuses = ['anything', 'begins', 'ends', 'loss', 'evictions', 'roles'] as const
+export const focuses = [
+  'anything',
+  'begins',
+  'ends',
+  'loss',
+  'evictions',
+  'roles',
+  'phases',
+] as const
 export type Focus = (typeof focuses)[number]
 
 const rates = [0.996, 1, 1.004] as const
@@ -31,10 +39,15 @@ export function beginningOf(focus: Focus, random: Random): Beginning {
     reads: 1 + random.below(4),
     writes: [random.pick(fewOrMany), 1],
     kind: random.pick(['user', 'history']),
+    spread: false,
   }
   switch (focus) {
     case 'begins':
       return { ...common, state: 'off', warm: false, faults: random.below(2) }
+    case 'phases': {
+      const [faults, reads] = [1, 3 + random.below(2)]
+      return { ...common, state: 'off', warm: false, spread: true, faults, reads, writes: [1, 0] }
+    }
     case 'ends': {
       const drifts = random.chance(0.5) ? fastAndSlow : common.drifts
       const faults = random.below(3)
@@ -55,6 +68,7 @@ const faultsOf: Readonly<Record<Focus, readonly [RegExp, ...RegExp[]]>> = {
   ends: [/clock is set/, /suspended/, /gives up/, /./],
   loss: [/flushed/, /dies|starts|snapshot|loses/, /flushed|gives up|database|session/],
   evictions: [/evicts/],
+  phases: [/worker/, /worker|database/],
   roles: [/becomes/, /becomes|loses/, /becomes|catches up|loses|drops/],
 }
 
@@ -102,6 +116,14 @@ function slowsOf(focus: Focus, random: Random): readonly Slow[] {
     const place = random.pick(['reads the row', 'reads the row: answered', 'wakes'])
     slows.push({ machine, place, from: 0, until: 60 + random.below(60) })
     slows.push({ machine, place: 'begins to read', from: 0, until: 20 + random.below(50) })
+  }
+  if (focus === 'phases') {
+    // An epoch opens meanwhile, and one reader looks before a worker finishes, another one behind.
+    const until = 30 + random.below(30)
+    slows.push({ machine: '', place: 'commits: seen', from: 0, until: 30 })
+    slows.push({ machine: '', place: 'begins to read', from: 0, until })
+    slows.push({ machine: 'a worker', place: '', from: 0, until: until + 10 + random.below(30) })
+    slows.push({ machine: '', place: 'does fill', from: 0, until: until + random.below(80) })
   }
   if (focus === 'begins' || focus === 'loss') {
     const until = 40 + random.below(80)

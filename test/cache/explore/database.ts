@@ -8,6 +8,8 @@ export type Slips = Readonly<{
   /** The row is read before the turn has come, as in one statement with it. */
   readsBeforeTurn?: boolean
   opensWithoutWaiting?: boolean
+  /** On Citus: it does not look for commits that are left between their phases. */
+  opensBetweenPhases?: boolean
 }>
 
 /** A transaction that changes what the user sees. */
@@ -36,6 +38,9 @@ type Opener = { holds: boolean; ended: boolean }
 
 type Pending = { lost: () => void }
 
+/** What is in the log, and not to be seen yet. `tx`: of a user's row, which a worker has. */
+type Written = Readonly<{ seen: () => void; tx: Tx | null }>
+
 const free = (): boolean => true
 
 /** Does a statement, and gives what tells its caller how it went. */
@@ -52,8 +57,15 @@ function answerOf<T>(
   }
 }
 
-/** One row of a user, one of the epoch, and the locks between those who change them. */
-export function createDatabase(scheduler: Scheduler, first: Epoch, slips: Slips = {}): SimDatabase {
+/**
+ * One row of a user, one of the epoch, and the locks between those who change them. `spread`: by
+ * Citus, where a crash may leave what a user's commit has prepared, row lock and all.
+ */
+export function createDatabase(
+  scheduler: Scheduler,
+  first: Epoch,
+  { spread, slips = {} }: Readonly<{ spread: boolean; slips?: Slips | undefined }>,
+): SimDatabase {
   let epoch = first
   let user: Versions = { money: 0n, view: 0n }
   let sharing = new Set<Tx>()
@@ -61,7 +73,9 @@ export function createDatabase(scheduler: Scheduler, first: Epoch, slips: Slips 
   let userLock: Tx | null = null
   let rowLocked = false
   /** Written to the log, and perhaps not yet to be seen: it waits for a standby. */
-  let limbo = new Set<() => void>()
+  let limbo = new Set<Written>()
+  /** Left between its phases: committed, and nobody hears of it until a worker finishes it. */
+  let prepared: (Written & Readonly<{ tx: Tx }>) | null = null
   let pending = new Set<Pending>()
 
   /** A statement: done as soon as nothing stands in its way, and answered at some later time. */
@@ -106,12 +120,35 @@ export function createDatabase(scheduler: Scheduler, first: Epoch, slips: Slips 
   }
 
   /** From the log to the eyes of others: at once, or as late as the schedule has it. */
-  async function become(name: string, seen: () => void): Promise<void> {
-    await ask(`${name}: written`, free, () => limbo.add(seen))
+  async function become(name: string, seen: () => void, tx: Tx | null = null): Promise<void> {
+    const written: Written = { seen, tx }
+    await ask(`${name}: written`, free, () => limbo.add(written))
     await ask(`${name}: seen`, free, () => {
-      if (limbo.delete(seen)) seen()
+      if (prepared?.seen === seen) throw new Lost(name)
+      if (limbo.delete(written)) seen()
     })
   }
+
+  /** Its transaction is over, but for the lock of the row. */
+  function leavePrepared(written: Written): void {
+    const { tx, seen } = written
+    if (!tx) return
+    limbo.delete(written)
+    tx.ended = true
+    sharing.delete(tx)
+    prepared = { tx, seen }
+  }
+
+  function finishing(): Step[] {
+    const one = prepared
+    if (!one) return []
+    const run = (): void => {
+      prepared = null
+      one.seen()
+    }
+    return [{ name: 'a worker finishes a commit', kind: 'go', run }]
+  }
+  scheduler.source('go', finishing)
 
   function release(tx: Tx): void {
     tx.ended = true
@@ -121,12 +158,15 @@ export function createDatabase(scheduler: Scheduler, first: Epoch, slips: Slips 
 
   /** All that is open is gone; what was written stays, and now is seen. */
   function crash(): void {
-    for (const seen of limbo) seen()
+    for (const written of limbo) {
+      if (spread) leavePrepared(written)
+      if (prepared?.seen !== written.seen) written.seen()
+    }
     limbo = new Set()
     for (const tx of sharing) tx.ended = true
     sharing = new Set()
     if (userLock) userLock.ended = true
-    userLock = null
+    userLock = prepared?.tx ?? null
     if (opener) opener.ended = true
     opener = null
     rowLocked = false
@@ -171,6 +211,11 @@ export function createDatabase(scheduler: Scheduler, first: Epoch, slips: Slips 
     open: async (before, next) => {
       const turn = await turnOf(machine)
       if (!turn) return false
+      const settled = await ask(`${machine}: looks for the unfinished`, free, isSettled)
+      if (!settled) {
+        if (opener === turn) opener = null
+        return false
+      }
       const applies = (): boolean =>
         !turn.ended && epoch.tag === before.tag && epoch.state === 'off'
       const number = before.number + 1n
@@ -184,6 +229,7 @@ export function createDatabase(scheduler: Scheduler, first: Epoch, slips: Slips 
     },
   })
 
+  const isSettled = (): boolean => prepared === null || slips.opensBetweenPhases === true
   const alone = (): boolean => sharing.size === 0 || slips.opensWithoutWaiting === true
 
   /** The opener's: it waits for all who share, and who comes behind it waits for it. */
@@ -236,6 +282,16 @@ export function createDatabase(scheduler: Scheduler, first: Epoch, slips: Slips 
     return steps
   }
 
+  /** A worker of Citus falls: its part of a commit stays prepared, and the others go on. */
+  function workers(): Step[] {
+    const parts = spread ? [...limbo].filter(({ tx }) => tx !== null) : []
+    return parts.map((written) => ({
+      name: 'a worker falls between the phases',
+      kind: 'fault',
+      run: () => leavePrepared(written),
+    }))
+  }
+
   return {
     tableOf,
     epoch: () => epoch,
@@ -268,15 +324,22 @@ export function createDatabase(scheduler: Scheduler, first: Epoch, slips: Slips 
         alive(tx)
         tx.commits = true
       })
-      await become(`${machine}: commits`, () => {
+      const seen = (): void => {
         user = { ...user, ...tx.next }
         release(tx)
-      })
+      }
+      await become(`${machine}: commits`, seen, tx)
     },
-    rollback: release,
+    rollback: (tx) => {
+      if (prepared?.tx !== tx) release(tx)
+    },
     versions: async (machine) => await ask(`${machine}: reads versions`, free, () => user),
     version: async (machine, which) =>
       await ask(`${machine}: reads ${which}`, free, () => user[which]),
-    faults: () => [{ name: 'the database crashes', kind: 'fault', run: crash }, ...terminations()],
+    faults: () => [
+      { name: 'the database crashes', kind: 'fault', run: crash },
+      ...terminations(),
+      ...workers(),
+    ],
   }
 }

@@ -11,11 +11,13 @@ const plain: Beginning = {
   reads: 2,
   writes: [1, 1],
   kind: 'user',
+  spread: false,
 }
 
 /** What schedules that are tried one and all begin with: one fault each at most. */
 export const plainBeginnings: Readonly<Record<string, Beginning>> = {
   'a copy that is there': plain,
   'no copy': { ...plain, warm: false },
+  'on Citus, before an epoch opens': { ...plain, state: 'off', warm: false, spread: true },
   'a writer without Redis': { ...plain, secondHasRedis: false, faults: 0 },
 }

@@ -58,6 +58,11 @@ export const wrongs: readonly Wrong[] = [
     variant: { slips: { opensWithoutWaiting: true } },
   },
   {
+    title: 'an epoch opens while a commit of Citus is between its phases',
+    focus: 'phases',
+    variant: { slips: { opensBetweenPhases: true } },
+  },
+  {
     title: 'no wait for leases',
     focus: 'ends',
     plants: { file: 'leases.ts', from: 'LEASES_OVER_MS - (', to: '0 - (' },

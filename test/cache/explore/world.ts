@@ -52,6 +52,8 @@ export type Beginning = Readonly<{
   /** Of each machine. */
   writes: readonly [number, number]
   kind: Kind
+  /** By Citus: a commit may be left between its phases. */
+  spread: boolean
 }>
 
 export type Outcome = Readonly<{
@@ -83,7 +85,9 @@ export async function play(
   const [server] = redis.servers
   if (!server) throw new Error('there is no Redis')
   const reign = redis.reignOf(server)
-  const database = createDatabase(scheduler, { ...START, state: start.state, reign }, variant.slips)
+  const first = { ...START, state: start.state, reign }
+  const { spread } = start
+  const database = createDatabase(scheduler, first, { spread, slips: variant.slips })
   if (start.state === 'on') server.keys.set(`farthing:${START.tag}:canary`, '0')
   const slot = `farthing:${START.tag}:${start.kind}:${USER}`
   if (start.warm) {
