@@ -14,7 +14,7 @@ export type Run = Readonly<{
 
 const whole = (number: number): string => Math.round(number).toLocaleString('en-US')
 
-/** Writes the file anew after each way of breaking: of a run that breaks off, what it did is there. */
+/** Writes the file anew after each way of breaking: one that breaks off is told of, too. */
 export async function writeResults(
   file: string,
   runs: readonly Run[],

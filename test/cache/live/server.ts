@@ -47,7 +47,9 @@ export type Order = Readonly<{ stop: true } | { freezeMs: number } | { tell: tru
 /** So many at once that one turn of the thread asks Redis for all of them together. */
 const READERS = 24
 const PAYERS = 4
-const PAY_PAUSE_MS = 200
+/** Without copies the database answers, which proves little: then nobody is in a hurry. */
+const PACE_MS = 30
+const PAY_PAUSE_MS = 400
 const NAMES_PAUSE_MS = 200
 const whole = { start: null, end: null } as const
 const firstPage = { ...whole, limit: 25, cursor: null, status: null, kind: null } as const
@@ -110,12 +112,15 @@ async function keepReading(house: Payments): Promise<void> {
   while (isRunning()) {
     const user = randomInt(users.length)
     const read = randomInt(3) === 0 ? readHistory : readUser
+    const failures = cacheHeard.count('failed')
     try {
       await insist(async () => await read(house, user), again('read'))
       reads += 1
     } catch (error) {
       failed.push(`read: ${explain(error)}`)
     }
+    const copies = cacheHeard.state() === 'on' && cacheHeard.count('failed') === failures
+    if (!copies) await sleep(randomInt(2 * PACE_MS))
   }
 }
 
