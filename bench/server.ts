@@ -5,33 +5,34 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { readTokenKeys } from '../src/token-keys.ts'
-import { createIssuer } from '../src/auth/tokens.ts'
 import { readConfig } from '../src/config.ts'
-import { newId, printId } from '../src/ids/ids.ts'
 import type { UserId } from '../src/ids/ids.ts'
 import { loadKeys } from '../src/keys.ts'
-import { customerScopes } from '../src/scopes.ts'
-import { systemClock } from '../src/time.ts'
 import type { Customer } from './load/clients.ts'
+import { withChildren } from './processes.ts'
+import { signIn } from './sign-in.ts'
 
-const READY_WITHIN_MS = 30_000
+const READY_WITHIN_MS = 120_000
 const READY_POLL_MS = 100
-/** Longer than any run. */
-const TOKEN_TTL_SECONDS = 3_600
 
 const farthing = fileURLToPath(new URL('../bin/farthing', import.meta.url))
 
 /** `farthing serve` and the auth layer, with everything on but the requests per caller. */
 export type Server = Readonly<{
   pid: number
+  /** Of all that share the port, and of whoever hands out connections. */
+  pids: () => readonly number[]
   port: number
+  /** Where metrics are. */
+  operators: string
   /** Signs access tokens as the server would, without a password each. */
   signIn: (users: readonly UserId[]) => Promise<readonly Customer[]>
   stop: () => Promise<void>
 }>
 
-export async function startServer(world: Readonly<{ url: string; dir: string }>): Promise<Server> {
+export async function startServer(
+  world: Readonly<{ url: string; dir: string; servers?: number }>,
+): Promise<Server> {
   const [port, opsPort, authPort] = [await freePort(), await freePort(), await freePort()]
   const settings = {
     DATABASE_URL: world.url,
@@ -40,9 +41,10 @@ export async function startServer(world: Readonly<{ url: string; dir: string }>)
     OPS_PORT: String(opsPort),
     AUTH_PORT: String(authPort),
     RATE_LIMITS: 'off',
+    SERVERS: String(world.servers ?? 1),
   }
-  const config = readConfig(settings)
-  const keys = readTokenKeys((await loadKeys(config)).tokenKeys)
+  // Before the two of them, which would both make some.
+  await loadKeys(readConfig(settings))
   const { PATH, NODE_OPTIONS } = process.env
   const [child, auth] = ['serve', 'auth'].map((command) =>
     spawn('sh', [farthing, command], {
@@ -57,29 +59,15 @@ export async function startServer(world: Readonly<{ url: string; dir: string }>)
     auth.kill('SIGTERM')
   }
   process.once('exit', end) // also when this run breaks off
-  await Promise.race([untilReady(port), refuseEnd(ended)])
+  // The operators' port opens last, when all that share the other one are ready.
+  await Promise.race([untilReady(opsPort), refuseEnd(ended)])
   await Promise.race([untilReady(authPort), refuseEnd(bothEnded)])
-  const names = { issuer: config.auth.url, audience: config.publicUrl }
-  const ttlSeconds = TOKEN_TTL_SECONDS
-  const issueToken = createIssuer({ keys, ...names, ttlSeconds, clock: systemClock })
   return {
     pid: child.pid ?? Number.NaN,
+    pids: () => withChildren(child.pid ?? Number.NaN),
     port,
-    signIn: async (users) =>
-      await Promise.all(
-        users.map(async (userId) => {
-          const { accessToken } = await issueToken({
-            userId,
-            sessionId: newId('sess'),
-            clientId: 'bench',
-            scopes: customerScopes,
-            authenticatedAt: systemClock.now(),
-            methods: ['pwd'],
-            roles: [],
-          })
-          return { id: printId('user', userId), token: accessToken }
-        }),
-      ),
+    operators: `http://127.0.0.1:${opsPort}`,
+    signIn: async (users) => await signIn(settings, users),
     stop: async () => {
       process.off('exit', end)
       end()

@@ -11,6 +11,7 @@ import { openServerCache, type ServerCache } from '../cache/cache.ts'
 import type { Config } from '../config.ts'
 import { watchCommits } from '../db/citus/recovery.ts'
 import { openPool, type Pool } from '../db/pool.ts'
+import { createAdmission } from '../http/admission/admission.ts'
 import { createServer } from '../http/server.ts'
 import { readMailbox } from '../messages/mailbox.ts'
 import { createHealth } from '../ops/health.ts'
@@ -78,7 +79,9 @@ export function buildDoors(
   const { site, clock, pool, payments, authLayer, denyList } = house
   const { config, keys } = site
   const tokenKeys: VerifyingKeys = readVerifyingKeys(keys.tokenKeys)
-  const telemetry = createTelemetry({ log, poolCounts: pool.counts })
+  const admission = createAdmission()
+  const { counts: admissionCounts } = admission
+  const telemetry = createTelemetry({ log, poolCounts: pool.counts, admissionCounts })
   const revocations = async () => await Promise.resolve(denyList.check())
   const health = databaseHealth(pool, { revocations })
   const app = createServer({
@@ -86,6 +89,7 @@ export function buildDoors(
     log,
     clock,
     quotas,
+    admission,
     trusts: trustsOf(config, config.publicUrl),
     payments,
     authLayer,

@@ -7,6 +7,7 @@ import type { Trusts } from '../network.ts'
 import type { Payments } from '../payments/asks.ts'
 import type { Clock, Micros } from '../time.ts'
 import type { CountRequests } from './actor.ts'
+import type { Admission } from './admission/admission.ts'
 import type { Channel, User } from '../users/user.ts'
 
 /** A message as the development mailbox shows it. */
@@ -31,6 +32,8 @@ export type HttpParts = Readonly<{
   clock: Clock
   /** Requests per caller are counted and bounded. Null for load tests only. */
   quotas: CountRequests | null
+  /** How many requests are worked on at once, whoever asks. */
+  admission: Admission
   /** Who stands in front of this door, and has added who asks to X-Forwarded-For. */
   trusts: Trusts
   payments: Payments

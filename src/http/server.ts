@@ -1,10 +1,11 @@
-import { randomUUID } from 'node:crypto'
-import type { IncomingMessage, Server } from 'node:http'
+import type { Server } from 'node:http'
 import { Server as NetServer } from 'node:net'
 import type { Socket } from 'node:net'
 import fastify from 'fastify'
 import type { FastifyHttpOptions, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../errors.ts'
+import { limitRoute } from './admission/admission.ts'
+import { turnAway } from './admission/turn-away.ts'
 import { countStray, gateFor } from './actor.ts'
 import type { Access, CountRequests } from './actor.ts'
 import { BODY_MAX_BYTES, registerBodies } from './body.ts'
@@ -14,6 +15,7 @@ import { registerDocument } from './openapi.ts'
 import type { HttpParts } from './parts.ts'
 import { answerBrokenHttp } from './refusals/broken-http.ts'
 import { refuse } from './refusals/refuse.ts'
+import { requestIdOf } from './request-id.ts'
 import { resources } from './resources.ts'
 import { bankAccountRoutes } from './routes/bank-accounts.ts'
 import { developmentRoutes } from './routes/development.ts'
@@ -50,9 +52,10 @@ declare module 'fastify' {
 }
 
 /**
- * The door. A request passes, in this order: `stamp` names it, the gate of its route (`actor.ts`)
- * finds out who asks and whether they may, `body.ts` reads the body, `schemas.ts` checks its shape,
- * the route calls one flow, `wire.ts` shapes the answer. Whatever is thrown leaves by `refuse`.
+ * The door. A request passes, in this order: `turn-away.ts` looks whether there is room, `stamp`
+ * names it, the gate of its route (`actor.ts`) finds out who asks and whether they may, `body.ts`
+ * reads the body, `schemas.ts` checks its shape, `admission.ts` gives it a place, the route calls
+ * one flow, `wire.ts` shapes the answer. Whatever is thrown leaves by `refuse`.
  */
 export function createServer(parts: HttpParts): FastifyInstance {
   const { quotas } = parts
@@ -62,6 +65,7 @@ export function createServer(parts: HttpParts): FastifyInstance {
   Object.assign(app.server, { dropMaxConnection: true })
   app.decorateRequest('actor', null)
   app.decorateRequest('role', 'anyone')
+  app.decorateRequest('admitted', false)
   for (const resource of resources) app.addSchema(resource)
 
   let [leaving, closing] = [false, false]
@@ -69,6 +73,7 @@ export function createServer(parts: HttpParts): FastifyInstance {
     leaving = true
     await emptied(app.server)
   })
+  turnAway(app.server, parts.admission, () => leaving || closing)
   const shutSilent = watchSilent(app.server)
   app.addHook('preClose', (done) => {
     closing = true
@@ -89,6 +94,7 @@ export function createServer(parts: HttpParts): FastifyInstance {
     const access = accessOf(route.url, route.config)
     const gate = gateFor({ verifyToken: parts.verifyToken, quotas }, route, access)
     route.onRequest = [gate, ...[route.onRequest ?? []].flat()]
+    limitRoute(parts.admission, route, access)
   })
   registerBodies(app)
   registerDocument(app, parts.version)
@@ -173,13 +179,6 @@ async function refuseUnread(
 ): Promise<void> {
   stamp(request, reply)
   refuse((await countStray(quotas, request, reply)) ?? error, request, reply)
-}
-
-const saneId = /^[A-Za-z0-9._-]{1,128}$/
-
-function requestIdOf({ headers }: IncomingMessage): string {
-  const given = headers['request-id']
-  return typeof given === 'string' && saneId.test(given) ? given : randomUUID()
 }
 
 /** What every answer carries, also the refusals. */

@@ -8,6 +8,8 @@ import {
   Registry,
 } from 'prom-client'
 import type { MetricObject } from 'prom-client'
+import { gaugeAdmission } from './admission-telemetry.ts'
+import type { AdmissionCounts } from './admission-telemetry.ts'
 import { listenToCache } from './cache-telemetry.ts'
 import { listen } from './listen.ts'
 
@@ -20,6 +22,7 @@ export type ProcessCounts = readonly Readonly<{ role: string; state: string; cou
 export type TelemetryParts = Readonly<{
   log: Logger
   poolCounts?: () => PoolCounts
+  admissionCounts?: () => AdmissionCounts
   processCounts?: () => ProcessCounts
 }>
 
@@ -56,10 +59,12 @@ const latencySeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 const batchSizes = [1, 2, 5, 10, 20, 50, 100, 200, 500]
 
 /** Listens to the channels of the house: makes metrics of them, and log lines of trouble. */
-export function createTelemetry({ log, poolCounts, processCounts }: TelemetryParts): Telemetry {
+export function createTelemetry(parts: TelemetryParts): Telemetry {
+  const { log, poolCounts, admissionCounts, processCounts } = parts
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   if (poolCounts) gaugePool(registry, poolCounts)
+  if (admissionCounts) gaugeAdmission(registry, admissionCounts)
   if (processCounts) gaugeProcesses(registry, processCounts)
   const listeners = [
     listen('farthing:http.answered', countAnswers(registry)),

@@ -5,6 +5,7 @@ import { readTokenKeys } from '../../src/token-keys.ts'
 import { createIssuer } from '../../src/auth/tokens.ts'
 import type { TokenClaims } from '../../src/auth/tokens.ts'
 import { AppError } from '../../src/errors.ts'
+import { createAdmission } from '../../src/http/admission/admission.ts'
 import type { HttpParts } from '../../src/http/parts.ts'
 import { createServer } from '../../src/http/server.ts'
 import { newId, printId } from '../../src/ids/ids.ts'
@@ -49,6 +50,7 @@ export async function openDoor(change: Partial<HttpParts> = {}): Promise<Door> {
     log: pino({ level: 'info' }, { write: (line: string) => void logged.push(line) }),
     clock,
     quotas: createQuotas(clock, null),
+    admission: createAdmission(),
     trusts: () => false,
     payments: away as HttpParts['payments'],
     authLayer: away as HttpParts['authLayer'],

@@ -1,4 +1,5 @@
 import { pino } from 'pino'
+import { createAdmission } from '../../src/http/admission/admission.ts'
 import type { HttpParts } from '../../src/http/parts.ts'
 import { createServer } from '../../src/http/server.ts'
 import type { UserId } from '../../src/ids/ids.ts'
@@ -45,6 +46,7 @@ export async function openHouse(
     log: pino({ level: 'warn' }),
     clock,
     quotas: null,
+    admission: createAdmission(),
     trusts: () => false,
     payments: world.payments,
     authLayer: layer,

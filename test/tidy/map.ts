@@ -69,11 +69,13 @@ export const mayImportLate: Exceptions = {
 
 export const mayHaveLongLines: Exceptions = {
   'bench/report.ts': 'the text of a report, which is printed as it stands',
+  'bench/overload/run.ts': 'as bench/report.ts',
+  'bench/servers.ts': 'as bench/report.ts',
 }
 
 /** Folders that may have more files than the limit, and how many. */
 export const largeFolders: Readonly<Record<string, Readonly<{ files: number; why: string }>>> = {
-  bench: { files: 16, why: 'a command or a part of one for each file' },
+  bench: { files: 17, why: 'a command or a part of one for each file' },
   src: { files: 18, why: 'the ground: money, time, errors, and the settings of each part' },
   'src/payments': {
     files: 16,
