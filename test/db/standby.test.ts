@@ -28,8 +28,16 @@ after(async () => {
   await rm(dir, { recursive: true, force: true })
 })
 
-function open(): Pool {
-  return openPool({ url: embedded.url, max: 2, ...limits })
+function open(statementTimeoutMs = limits.statementTimeoutMs): Pool {
+  return openPool({ url: embedded.url, max: 3, ...limits, statementTimeoutMs })
+}
+
+/** How many commits wait for the standby. */
+async function waitingCommits(): Promise<number> {
+  return await asOperator(async (client) => {
+    const text = `select count(*)::int as count from pg_stat_activity where wait_event = 'SyncRep'`
+    return (await client.query<{ count: number }>(text)).rows[0]?.count ?? 0
+  })
 }
 
 /** As an operator does it; one whose name nobody bears is a standby that is not there. */
@@ -131,5 +139,36 @@ test('a server that stays up is read on new connections while it has no standby'
   assert(!(await read(other, 9)))
   await waitForStandby('')
   await until('it is read', async () => await read(other, 9))
+  await other.end()
+})
+
+test('while commits wait for a standby that is gone no further one begins, and reads go on', async () => {
+  await waitForStandby('nobody')
+  const other = open(100)
+  await other.query('select 1')
+  const write = async () => await other.query('insert into thing values (0)')
+  // It cannot be called back: its session waits on.
+  await refusedAs('database_unavailable', write())
+  await until('it counts as stuck', async () => {
+    const ledger = { url: embedded.url, lockTimeoutMs: 1_000, ...limits }
+    return await connectLedger(ledger).then(
+      async (one) => await one.close().then(() => false),
+      () => true,
+    )
+  })
+  for (let tries = 0; tries < 5; tries += 1) {
+    await refusedAs('database_unavailable', write())
+    await refusedAs('database_unavailable', other.lend())
+    assert(!(await read(other, 0)))
+  }
+  assert.equal(await waitingCommits(), 1)
+
+  await waitForStandby('')
+  await until('writes go on', async () => {
+    return await write().then(
+      () => true,
+      () => false,
+    )
+  })
   await other.end()
 })
