@@ -14,14 +14,18 @@ before(async () => {
 afterEach(async () => await books.assertSound())
 after(async () => await books.close())
 
-/** A room that notes how many ride in each batch, and keeps the first batch until it is let go. */
+/** A room that notes how many ride in each batch, and keeps the first large one until let go. */
 function keepFirst() {
   const sizes: number[] = []
+  let kept = false
   const { promise: letGo, resolve: release } = Promise.withResolvers<void>()
   const passengers: Passengers<null, never> = {
     look: async (_tx, rides) => {
       sizes.push(rides.length)
-      if (sizes.length === 1) await letGo
+      if (rides.length === FIRST && !kept) {
+        kept = true
+        await letGo
+      }
       return () => () => null
     },
     write: () => Promise.resolve(),

@@ -318,11 +318,14 @@ test('a digest that is moved to another user’s row proves nothing there', asyn
   const [ann, bob] = [await someone(), await someone()]
   const { code } = await issue(ann.userId, 'email')
   await issue(bob.userId, 'email')
-  await database.pool.query(
-    `update contact_code set digest = (select digest from contact_code where user_id = $1)
-     where user_id = $2`,
-    [ann.userId, bob.userId],
+  const { rows } = await database.pool.query<{ digest: Buffer }>(
+    'select digest from contact_code where user_id = $1',
+    [ann.userId],
   )
+  await database.pool.query('update contact_code set digest = $2 where user_id = $1', [
+    bob.userId,
+    rows[0]?.digest,
+  ])
   const moved = confirm(bob.userId, 'email', code)
   await assert.rejects(moved, refusal('code_wrong', { attemptsLeft: 4 }))
 })
