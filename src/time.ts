@@ -59,6 +59,36 @@ export async function inTime<T>(ms: number, work: (signal: AbortSignal) => Promi
   }
 }
 
+/** Work that is done again and again until it is stopped. */
+export type Repeated = Readonly<{
+  /** Waits for half a second at most: what is under way must have limits of its own. */
+  stop: () => Promise<void>
+}>
+
+const STOP_MS = 500
+
+/**
+ * Does work now, and then again with a pause before each time, without keeping the process alive.
+ *
+ * @param work Never fails. `false`: it is not needed any more.
+ */
+export function repeatedly(everyMs: number, work: () => Promise<boolean>): Repeated {
+  const stopping = new AbortController()
+  const { signal } = stopping
+  async function goOn(): Promise<void> {
+    while (!signal.aborted && (await work())) {
+      await sleep(everyMs, undefined, { signal, ref: false }).catch(() => undefined)
+    }
+  }
+  const going = goOn()
+  return {
+    stop: async () => {
+      stopping.abort()
+      await within(STOP_MS, going)
+    },
+  }
+}
+
 /** For libraries that take a Date: whole milliseconds, rounded down, before 1970 as well. */
 export function toDate(at: Micros): Date {
   return new Date(Number((at - modulo(at, MILLISECOND)) / MILLISECOND))

@@ -9,6 +9,7 @@ import { redisFiles, sentinelFiles } from '../../src/bin/cluster/files/cache.ts'
 import { etcdFiles, patroniFiles } from '../../src/bin/cluster/files/database.ts'
 import type { Deployment, File } from '../../src/bin/cluster/files/deployment.ts'
 import { environmentFiles } from '../../src/bin/cluster/files/environment.ts'
+import { configNames } from '../../src/bin/cluster/machine.ts'
 import { allOf, type Kind, type Place, placesOf } from '../../src/bin/cluster/places.ts'
 import { newSecrets, type Secrets } from '../../src/bin/cluster/secrets.ts'
 import { readVerifyingKeys } from '../../src/token-keys.ts'
@@ -41,23 +42,12 @@ const placed = (kind: Kind, network = spots[kind][0]): readonly Place[] => {
   })
 }
 
-const configs: Readonly<Record<Kind, string>> = {
-  balancer: 'haproxy.cfg',
-  server: 'farthing.env',
-  worker: 'farthing.env',
-  auth: 'farthing.env',
-  redis: 'redis.conf',
-  sentinel: 'sentinel.conf',
-  etcd: 'etcd.yml',
-  postgres: 'patroni.yml',
-}
-
 const secrets = JSON.parse(once('secrets.json', () => JSON.stringify(newSecrets()))) as Secrets
 const deployment: Deployment = {
   places: placesOf(placed),
   secrets,
   paths: ({ name, kind }) => ({
-    config: `${name}/${configs[kind]}`,
+    config: `${name}/${configNames[kind]}`,
     data: kind === 'redis' || kind === 'sentinel' ? '/data' : `/data/${kind}`,
     run: '/run/farthing',
   }),

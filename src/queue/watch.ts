@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Queryable } from '../db/query.ts'
-import { within } from '../time.ts'
+import { repeatedly } from '../time.ts'
+import type { Repeated } from '../time.ts'
 import { queueLogger } from './logger.ts'
 import { countJobs } from './look.ts'
 
@@ -10,36 +10,18 @@ const jobsChannel = channel('farthing:queue.jobs')
 
 /** A look reads the whole queue: not too often. */
 const LOOK_EVERY_MS = 15_000
-const STOP_MS = 500
 
 /**
  * Counts the queue's jobs again and again, for who watches over it: what is parked stays so until
  * somebody comes. While the database is away it goes on trying.
  */
-export function watchJobs(
-  db: Queryable,
-  everyMs = LOOK_EVERY_MS,
-): Readonly<{ stop: () => Promise<void> }> {
-  const stopping = new AbortController()
-
-  async function keepLooking(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      try {
-        jobsChannel.publish(await countJobs(db))
-      } catch (error) {
-        queueLogger.warn(`The queue's jobs cannot be counted: ${String(error)}`)
-      }
-      await sleep(everyMs, undefined, { signal: stopping.signal, ref: false }).catch(
-        () => undefined,
-      )
+export function watchJobs(db: Queryable, everyMs = LOOK_EVERY_MS): Repeated {
+  return repeatedly(everyMs, async () => {
+    try {
+      jobsChannel.publish(await countJobs(db))
+    } catch (error) {
+      queueLogger.warn(`The queue's jobs cannot be counted: ${String(error)}`)
     }
-  }
-
-  const looking = keepLooking()
-  return {
-    stop: async () => {
-      stopping.abort()
-      await within(STOP_MS, looking)
-    },
-  }
+    return true
+  })
 }

@@ -24,7 +24,8 @@ const users: Readonly<Record<Kind, string | null>> = {
   postgres: 'postgres',
 }
 
-const configNames: Readonly<Record<Kind, string>> = {
+/** What the file with its settings is called. */
+export const configNames: Readonly<Record<Kind, string>> = {
   balancer: 'haproxy.cfg',
   server: 'farthing.env',
   worker: 'farthing.env',

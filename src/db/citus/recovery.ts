@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { within } from '../../time.ts'
+import { repeatedly } from '../../time.ts'
+import type { Repeated } from '../../time.ts'
 import type { Queryable } from '../query.ts'
 import { hasCitus } from './shards.ts'
 
@@ -19,7 +20,6 @@ export type CommitsLook = Readonly<{ waiting: number; finished: number; away: nu
 
 /** With what a look takes, it leaves nothing for longer than ten seconds. */
 const LOOK_EVERY_MS = 2_000
-const STOP_MS = 500
 /** Any number that no other program on the same database uses for its advisory lock. */
 const LOCK = 4_637_196_403
 
@@ -83,8 +83,7 @@ export async function finishCommits(db: Queryable): Promise<CommitsLook> {
  * Looks again and again, on a database that Citus spreads; elsewhere it looks once and has nothing
  * to do. While the database is away it goes on trying.
  */
-export function watchCommits(db: Queryable): Readonly<{ stop: () => Promise<void> }> {
-  const stopping = new AbortController()
+export function watchCommits(db: Queryable): Repeated {
   let spread: boolean | null = null
   let last = ''
   let failing = false
@@ -98,28 +97,16 @@ export function watchCommits(db: Queryable): Readonly<{ stop: () => Promise<void
     last = told
   }
 
-  async function keepLooking(): Promise<void> {
-    while (!stopping.signal.aborted && spread !== false) {
-      try {
-        await look()
-        failing = false
-      } catch (error) {
-        if (!failing) databaseChannel.publish({ event: 'commits_not_watched', error })
-        failing = true
-      }
-      await sleep(LOOK_EVERY_MS, undefined, { signal: stopping.signal, ref: false }).catch(
-        () => undefined,
-      )
+  return repeatedly(LOOK_EVERY_MS, async () => {
+    try {
+      await look()
+      failing = false
+    } catch (error) {
+      if (!failing) databaseChannel.publish({ event: 'commits_not_watched', error })
+      failing = true
     }
-  }
-
-  const looking = keepLooking()
-  return {
-    stop: async () => {
-      stopping.abort()
-      await within(STOP_MS, looking)
-    },
-  }
+    return spread !== false
+  })
 }
 
 async function isSpread(db: Queryable): Promise<boolean> {
