@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import type { Reader } from './settings.ts'
 
 export type CacheConfig = Readonly<{
@@ -6,6 +8,7 @@ export type CacheConfig = Readonly<{
     url: string
     sentinels: readonly string[]
     sentinelPassword: string | null
+    ca: string | null
   }> | null
 }>
 
@@ -24,5 +27,22 @@ export function readCache(read: Reader, problems: string[]): CacheConfig {
   if (url === null && sentinels.length > 0) {
     problems.push('REDIS_SENTINELS needs REDIS_URL, whose host is the name of the master')
   }
-  return { redis: url === null ? null : { url, sentinels, sentinelPassword } }
+  const ca = readCa(read.text('REDIS_CA_FILE'), url, problems)
+  return { redis: url === null ? null : { url, sentinels, sentinelPassword, ca } }
+}
+
+function readCa(path: string | null, url: string | null, problems: string[]): string | null {
+  if (path === null) return null
+  if (!url?.startsWith('rediss:')) {
+    problems.push('REDIS_CA_FILE needs a REDIS_URL that begins with rediss:')
+    return null
+  }
+  try {
+    const ca = readFileSync(resolve(path), 'utf8')
+    if (ca.includes('-----BEGIN CERTIFICATE-----')) return ca
+    problems.push(`REDIS_CA_FILE ${path} holds no certificate as PEM`)
+  } catch (error) {
+    problems.push(`REDIS_CA_FILE ${path} cannot be read: ${String(error)}`)
+  }
+  return null
 }

@@ -10,6 +10,8 @@ export type RedisPlace = Readonly<{
   /** `host:port` of each; empty: the address is Redis' own. */
   sentinels: readonly string[]
   sentinelPassword: string | null
+  /** Who signed the certificates of all of them, as PEM; null for whom Node trusts. */
+  ca: string | null
 }>
 
 const CONNECT_MS = 1_000
@@ -31,7 +33,7 @@ export type Connection = Readonly<{
 /** @throws Error when it cannot be reached, or is not fit: a word for operators says why. */
 export async function connectRedis(place: RedisPlace): Promise<Connection> {
   const url = place.sentinels.length === 0 ? place.url : await findMaster(place)
-  const client = openClient(url)
+  const client = openClient(url, place)
   try {
     await inTime(client.connect(), CONNECT_MS)
     const ask = async (args: readonly string[]): Promise<unknown> =>
@@ -61,13 +63,13 @@ export async function connectRedis(place: RedisPlace): Promise<Connection> {
 
 type Client = ReturnType<typeof openClient>
 
-function openClient(url: string) {
+function openClient(url: string, { ca }: RedisPlace) {
   const client = createClient({
     url,
     RESP: 2,
     // A connection belongs to one process of Redis: none is opened in its place, and what was asked
     // on it is not asked again.
-    socket: { connectTimeout: CONNECT_MS, reconnectStrategy: false },
+    socket: { connectTimeout: CONNECT_MS, reconnectStrategy: false, ...(ca !== null && { ca }) },
     disableOfflineQueue: true,
     commandsQueueMaxLength: COMMANDS_MAX,
   })
@@ -118,7 +120,7 @@ export async function findMaster(place: RedisPlace): Promise<string> {
   for (const sentinel of place.sentinels) {
     const at = new URL(`${url.protocol}//${sentinel}`)
     if (place.sentinelPassword !== null) at.password = encodeURIComponent(place.sentinelPassword)
-    const client = openClient(at.href)
+    const client = openClient(at.href, place)
     try {
       await inTime(client.connect(), CONNECT_MS)
       const asked = client.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name])

@@ -12,7 +12,7 @@ import type { Memory, Scripts } from './explore/scripts.ts'
 import { redis, startRedis, startSentinel } from './kit/redis.ts'
 import type { TestRedis } from './kit/redis.ts'
 
-const alone = (url: string) => ({ url, sentinels: [], sentinelPassword: null })
+const alone = (url: string) => ({ url, sentinels: [], sentinelPassword: null, ca: null })
 
 async function withRedis(
   work: (server: TestRedis) => Promise<void>,
@@ -203,7 +203,7 @@ suite('Redis as the protocol needs it', { skip: redis.missing ?? false }, () => 
         await second.ask('REPLICAOF', '127.0.0.1', String(first.port))
         const sentinel = await startSentinel(first)
         const place = { url: 'redis://farthing', sentinels: ['127.0.0.1:1', sentinel.address] }
-        const client = createRedis({ ...place, sentinelPassword: null })
+        const client = createRedis({ ...place, sentinelPassword: null, ca: null })
         await client.start()
         const before = client.copies.reign() ?? assert.fail('it is not connected')
         const info = await second.ask('INFO', 'replication')

@@ -43,7 +43,7 @@ suite('what users see, with copies in front of it', { skip: redis.missing ?? fal
 
   before(async () => {
     server = await startRedis()
-    const place = { url: server.url, sentinels: [], sentinelPassword: null }
+    const place = { url: server.url, sentinels: [], sentinelPassword: null, ca: null }
     world = await startWorld({
       limits,
       cache: ({ url, pool, clock }) => openServerCache({ url, redis: place, clock }, pool),

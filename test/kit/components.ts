@@ -36,8 +36,8 @@ const components = {
   },
   redis: {
     programs: ['/usr/bin/redis-server'],
-    needs: ['/usr/bin/redis-sentinel'],
-    packages: ['redis-server', 'redis-sentinel'],
+    needs: ['/usr/bin/redis-sentinel', '/usr/bin/openssl'],
+    packages: ['redis-server', 'redis-sentinel', 'openssl'],
     startsServers: true,
     onlyRoot: false,
   },

@@ -18,7 +18,7 @@ export type Breakable = Readonly<{
 const FAULT_MS = 700
 
 function address({ port }: Wire): RedisPlace {
-  return { url: `redis://127.0.0.1:${port}`, sentinels: [], sentinelPassword: null }
+  return { url: `redis://127.0.0.1:${port}`, sentinels: [], sentinelPassword: null, ca: null }
 }
 
 /** A Redis and one that follows it, behind a wire for each server. */
@@ -93,7 +93,12 @@ export async function startWithSentinel(): Promise<Breakable> {
   await second.ask('REPLICAOF', '127.0.0.1', String(first.port))
   const sentinel = await startSentinel(first)
   const sentinels = [sentinel.address]
-  const place: RedisPlace = { url: 'redis://farthing', sentinels, sentinelPassword: null }
+  const place: RedisPlace = {
+    url: 'redis://farthing',
+    sentinels,
+    sentinelPassword: null,
+    ca: null,
+  }
 
   async function master(): Promise<TestRedis> {
     const port = Number(new URL(await findMaster(place)).port)
