@@ -31,7 +31,12 @@ export type Server = Readonly<{
 }>
 
 export async function startServer(
-  world: Readonly<{ url: string; dir: string; servers?: number }>,
+  world: Readonly<{
+    url: string
+    dir: string
+    servers?: number
+    more?: Readonly<Record<string, string>>
+  }>,
 ): Promise<Server> {
   const [port, opsPort, authPort] = [await freePort(), await freePort(), await freePort()]
   const settings = {
@@ -42,6 +47,7 @@ export async function startServer(
     AUTH_PORT: String(authPort),
     RATE_LIMITS: 'off',
     SERVERS: String(world.servers ?? 1),
+    ...world.more,
   }
   // Before the two of them, which would both make some.
   await loadKeys(readConfig(settings))
@@ -98,7 +104,7 @@ async function isReady(port: number): Promise<boolean> {
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

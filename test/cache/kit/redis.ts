@@ -29,9 +29,12 @@ export type TestRedis = Readonly<{
 
 /** A Redis of the test's own, which keeps nothing on the disk. */
 export async function startRedis(...more: readonly string[]): Promise<TestRedis> {
+  return await startRedisAt(await ownPort(), more)
+}
+
+export async function startRedisAt(port: number, more: readonly string[]): Promise<TestRedis> {
   assert(redis.program !== null)
   const { program } = redis
-  const port = await ownPort()
   const dir = await mkdtemp(join(tmpdir(), 'farthing-redis-'))
   const url = `redis://127.0.0.1:${port}`
   const settings = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', dir]

@@ -23,7 +23,8 @@ export async function writeResults(
   const reads = runs.reduce((sum, { told }) => sum + told.reads, 0)
   const stale = runs.reduce((sum, { told }) => sum + told.stale.length, 0)
   const failed = runs.reduce((sum, { told }) => sum + told.failed.length, 0)
-  const verdict = stale === 0 && failed === 0 && reads >= wanted ? 'PASS' : 'FAIL'
+  const soFar = reads >= wanted ? 'PASS' : 'NOT YET ALL'
+  const verdict = stale === 0 && failed === 0 ? soFar : 'FAIL'
   const checked = `${whole(reads)} checked reads of ${whole(wanted)} wanted`
   const lines = [
     '# Reads while Redis breaks',
