@@ -28,6 +28,30 @@ export function smtpDelivery(url: string, from: string, sendSms: SendSms): Deliv
     const to = { name: '', address: recipient }
     // One that is sent a second time has the same name, by which many mailboxes know it again.
     const messageId = `<${deliveryId}@${domain}>`
-    await transport.sendMail({ from, to, subject, text: body, messageId })
+    try {
+      await transport.sendMail({ from, to, subject, text: body, messageId })
+    } catch (error) {
+      throw withoutAnswer(error)
+    }
   }
+}
+
+/** Of these, without an answer, Node tells: no server has seen the message. */
+const connecting: readonly unknown[] = ['ECONNECTION', 'EDNS', 'ESOCKET', 'ETIMEDOUT', 'ETLS']
+
+type Refusal = Readonly<Partial<Record<'code' | 'command' | 'responseCode' | 'response', unknown>>>
+
+/**
+ * What a mail server answers may repeat the message, whose links and codes open accounts: reasons
+ * are kept and shown without it, and without a cause.
+ */
+function withoutAnswer(error: unknown): unknown {
+  const { code, command, responseCode, response } = error as Refusal
+  if (response === undefined && connecting.includes(code)) return error
+  const at = [code, command].filter((one) => typeof one === 'string').join(', ')
+  const said =
+    typeof responseCode === 'number'
+      ? `The mail server answered ${responseCode}`
+      : 'The e-mail was not handed over'
+  return new Error(`${said} (${at || 'no code'})`)
 }

@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
+import { inspect } from 'node:util'
 import { newId } from '../../src/ids/ids.ts'
 import { mailboxDelivery, readMailbox } from '../../src/messages/mailbox.ts'
 import { noSms, smsGateway } from '../../src/messages/sms.ts'
@@ -93,6 +94,36 @@ test('a server that refuses or is away makes the job fail, to be tried again', a
   await assert.rejects(
     smtpDelivery('smtp://127.0.0.1:1', 'no-reply@example.com', noSms)(mail, deliveryId(1)),
   )
+})
+
+test('what a mail server repeats of a message is in no error', async () => {
+  const link = 'https://pay.example.com/reset-password?token=SECRET'
+  for (const answer of [
+    `554 5.7.1 Blocked for ${mail.recipient}: URL ${link}`,
+    `554-Blocked\r\n554 ${link}`,
+    `no SMTP at all ${link}`,
+  ]) {
+    await using server = await smtpServer(answer)
+    const letter = { ...mail, body: link }
+    const sent = smtpDelivery(server.url, 'no-reply@example.com', noSms)(letter, deliveryId(1))
+    await assert.rejects(sent, (error) => {
+      assert(error instanceof Error)
+      assert.match(error.message, /^The (mail server|e-mail) .+ \(EMESSAGE, DATA\)$/)
+      // As a log shows it: with causes and all members.
+      assert.doesNotMatch(inspect(error, { depth: null }), /SECRET|Blocked|ann@/)
+      return true
+    })
+  }
+})
+
+test('operators read the code of a refusal, and why a mail server is not reached', async () => {
+  await using server = await smtpServer('554 no')
+  const [there, away] = [server.url, 'smtp://127.0.0.1:1'].map((url) =>
+    smtpDelivery(url, 'no-reply@example.com', noSms),
+  )
+  const message = 'The mail server answered 554 (EMESSAGE, DATA)'
+  await assert.rejects(there?.(mail, deliveryId(1)) ?? assert.fail(), { message })
+  await assert.rejects(away?.(mail, deliveryId(1)) ?? assert.fail(), /ECONNREFUSED/)
 })
 
 test('a text message without a gateway fails and says why', async () => {
