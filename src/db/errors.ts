@@ -45,6 +45,7 @@ const driverTexts: readonly string[] = [
 const unavailableStates: ReadonlySet<string> = new Set([
   '25006', // read_only_sql_transaction: a standby, or a primary that was demoted
   '25P03', // idle_in_transaction_session_timeout
+  '25P04', // transaction_timeout
   '3D000', // invalid_catalog_name
   '40001', // serialization_failure: the same may well pass next time
   '40P01', // deadlock_detected
@@ -54,6 +55,17 @@ const unavailableStates: ReadonlySet<string> = new Set([
   '53400', // configuration_limit_exceeded
   '55P03', // lock_not_available
   '57014', // query_canceled, as by statement_timeout
+  '57P01', // admin_shutdown
+  '57P02', // crash_shutdown
+  '57P03', // cannot_connect_now
+  '57P04', // database_dropped
+  '57P05', // idle_session_timeout
+])
+/** A session ends with these; its last statement may have taken effect or not. */
+const endedStates: ReadonlySet<string> = new Set([
+  '25P03', // idle_in_transaction_session_timeout
+  '25P04', // transaction_timeout
+  '40003', // statement_completion_unknown
   '57P01', // admin_shutdown
   '57P02', // crash_shutdown
   '57P03', // cannot_connect_now
@@ -89,7 +101,9 @@ export function toAppError(error: unknown): unknown {
 export function isLostConnection(error: unknown): boolean {
   if (error instanceof AppError) return isLostConnection(error.cause)
   if (error instanceof DatabaseError) {
-    return error.severity === 'FATAL' || error.severity === 'PANIC' || stateOf(error)[0] === '08'
+    const [group, state] = stateOf(error)
+    // By its code too: a severity comes in the server's language.
+    return isFatal(error) || group === '08' || endedStates.has(state)
   }
   if (!(error instanceof Error)) return false
   const code = 'code' in error ? error.code : null
@@ -129,12 +143,11 @@ function isStorageFull(error: DatabaseError): boolean {
 
 function isUnavailable(error: DatabaseError): boolean {
   const [group, state] = stateOf(error)
-  return (
-    error.severity === 'FATAL' ||
-    error.severity === 'PANIC' ||
-    unavailableStates.has(state) ||
-    unavailableClasses.has(group)
-  )
+  return isFatal(error) || unavailableStates.has(state) || unavailableClasses.has(group)
+}
+
+function isFatal({ severity }: DatabaseError): boolean {
+  return severity === 'FATAL' || severity === 'PANIC'
 }
 
 function stateOf(error: DatabaseError): readonly [group: string, state: string] {

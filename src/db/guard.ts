@@ -2,13 +2,22 @@ import { AppError, StartRefused } from '../errors.ts'
 import { askNodes, recoveryProblems } from './citus/nodes.ts'
 import { hasCitus } from './citus/shards.ts'
 import type { Queryable, Session } from './query.ts'
+import { IsStandby } from './standby/incarnation.ts'
 
 const OLDEST_VERSION = 150_000
 
-/** Those without which a server may lose what it has committed. */
-const durable = ['fsync', 'full_page_writes', 'synchronous_commit'] as const
+/**
+ * Settings without which a server, or its loss, may undo what it has committed, and their values
+ * that do. `local` does not wait for a standby, and `remote_write` not for its disk.
+ */
+const careless = {
+  fsync: ['off'],
+  full_page_writes: ['off'],
+  synchronous_commit: ['off', 'local', 'remote_write'],
+} as const
+const durable = Object.keys(careless) as (keyof typeof careless)[]
 
-type Durability = Record<(typeof durable)[number], string>
+type Durability = Record<keyof typeof careless, string>
 type Server = Durability & {
   version: number
   encoding: string
@@ -25,6 +34,16 @@ const durability = durable.map((name) => `current_setting('${name}') as ${name}`
  * @throws StartRefused naming every problem at once, and the cure.
  */
 export async function guardDatabase(db: Queryable): Promise<void> {
+  const problems = await findProblems(db).catch((error: unknown) => {
+    // A connection of ours that has said so already.
+    if (error instanceof AppError && error.cause instanceof IsStandby) return [error.cause.message]
+    throw error
+  })
+  if (problems.length === 0) return
+  throw new StartRefused(`This PostgreSQL server is not safe for money: ${problems.join('; ')}.`)
+}
+
+async function findProblems(db: Queryable): Promise<readonly string[]> {
   const { rows } = await db.query<Server>(
     `select current_setting('server_version_num')::int as version,
             ${durability},
@@ -35,8 +54,7 @@ export async function guardDatabase(db: Queryable): Promise<void> {
   const [server] = rows
   const problems = server ? problemsOf(server) : ['it does not tell its settings']
   if (server?.citus) problems.push(...(await clusterProblems(db)))
-  if (problems.length === 0) return
-  throw new StartRefused(`This PostgreSQL server is not safe for money: ${problems.join('; ')}.`)
+  return problems
 }
 
 /**
@@ -92,8 +110,11 @@ const noTwoPhases =
 
 function forgetfulness(server: Durability): readonly string[] {
   return durable
-    .filter((name) => server[name] === 'off')
-    .map((name) => `${name} is off, so that it may lose what it has committed: set it to on`)
+    .filter((name) => (careless[name] as readonly string[]).includes(server[name]))
+    .map(
+      (name) =>
+        `${name} is ${server[name]}, so that it may lose what it has committed: set it to on`,
+    )
 }
 
 function problemsOf(server: Server): string[] {
@@ -103,7 +124,7 @@ function problemsOf(server: Server): string[] {
   if (server.encoding !== 'UTF8') {
     problems.push(`the encoding of its database is ${server.encoding}: create one with UTF8`)
   }
-  if (server.standby) problems.push('it is a read-only standby: give the address of the primary')
+  if (server.standby) problems.push(new IsStandby().message)
   return problems
 }
 

@@ -284,10 +284,14 @@ function given(values: readonly unknown[]) {
   return values.length === 0 ? {} : { values: [...values] }
 }
 
+/** SQLSTATE of a notice that is about nothing. */
+const NO_WARNING = '00000'
+
 function countWarnings(client: ClientBase): () => number {
   let count = 0
   client.on('notice', (notice) => {
-    if (notice.severity === 'WARNING') count += 1
+    // Its severity comes in the server's language.
+    if (notice.code !== NO_WARNING) count += 1
   })
   return () => count
 }

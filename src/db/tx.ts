@@ -24,16 +24,19 @@ export async function inTransaction<T>(
 ): Promise<T> {
   const lent = await pool.lend()
   const tx = bounded(lent)
+  let committing = false
   try {
     for (const text of beginning(lent, options.lockTimeoutMs)) await tx.query(text)
     const result = await work(tx)
     tx.close()
+    committing = true
     await commit(lent)
     lent.giveBack()
     return result
   } catch (error) {
     tx.close()
-    await leave(lent, tx.failed())
+    // Where COMMIT did not answer, ROLLBACK would wait behind it.
+    await leave(lent, committing || tx.failed())
     throw error
   }
 }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { toAppError } from '../db/errors.ts'
+import { somethingToCommit } from '../db/standby/incarnation.ts'
 import { AppError } from '../errors.ts'
 import type { AccountId, Entry } from './account.ts'
 import { inTime } from './connection.ts'
@@ -13,7 +14,8 @@ const RESOLVE_PAUSE_MS = 100
 /**
  * Whether a batch stands whose COMMIT was sent and its answer lost. Its accounts are locked anew,
  * so that whatever the old session was doing has ended; then one entry tells whether all of the
- * batch stands, or nothing. Null when the database cannot be asked in time.
+ * batch stands, or nothing. Null when the database cannot be asked in time, or shows what its
+ * standby perhaps does not have.
  */
 export async function findOut(
   own: OwnConnection,
@@ -27,8 +29,11 @@ export async function findOut(
       await inTime(tx.query('begin'), left)
       await inTime(lockAccounts(tx, accounts), left)
       const stands = await inTime(hasEntry(tx, mark), left)
-      await inTime(tx.query('rollback'), left)
-      return stands
+      const warnings = tx.warnings()
+      // It may stand here alone, if somebody ended its wait for the standby: then this one waits.
+      if (stands) await inTime(tx.query(somethingToCommit), left)
+      await inTime(tx.query('commit'), left)
+      return tx.warnings() > warnings ? null : stands
     } catch (error) {
       own.drop()
       if (!(toAppError(error) instanceof AppError)) throw error

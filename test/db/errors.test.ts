@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
-import { isUniqueViolation } from '../../src/db/errors.ts'
+import { DatabaseError } from 'pg'
+import { isLostConnection, isUniqueViolation, toAppError } from '../../src/db/errors.ts'
 import { connectLedger, openPool, type Pool } from '../../src/db/pool.ts'
 import { inTransaction } from '../../src/db/tx.ts'
 import { asSuperuser, type FreshDatabase, freshDatabase } from '../kit/database.ts'
+import { AppError } from '../../src/errors.ts'
 import { refusedAs } from '../kit/refused.ts'
 
 let db: FreshDatabase
@@ -27,6 +29,15 @@ async function withPool(change: (url: URL) => void, work: (pool: Pool) => Promis
     await pool.end()
   }
 }
+
+test('the end of a session is known in any language', () => {
+  for (const code of ['57P01', '57P02', '25P03', '25P04', '08006']) {
+    const error = new DatabaseError('Verbindung wird abgebrochen', 1, 'error')
+    Object.assign(error, { severity: 'FATALE', code })
+    assert(isLostConnection(error), code)
+    assert(toAppError(error) instanceof AppError, code)
+  }
+})
 
 const asItIs = (): void => undefined
 

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { Client } from 'pg'
+import { placesIn } from '../../src/db/embedded/cluster.ts'
 import { startEmbedded } from '../../src/db/embedded.ts'
 import type { Embedded } from '../../src/db/embedded.ts'
+import { guardDatabase } from '../../src/db/guard.ts'
 import { connectLedger, openPool } from '../../src/db/pool.ts'
 import type { Pool } from '../../src/db/pool.ts'
-import { refusedAs } from '../kit/refused.ts'
+import { refusedAs, startRefused } from '../kit/refused.ts'
 import { until } from '../kit/until.ts'
 
 const limits = { statementTimeoutMs: 10_000, applicationName: 'farthing test' }
@@ -170,5 +172,25 @@ test('while commits wait for a standby that is gone no further one begins, and r
       () => false,
     )
   })
+  await other.end()
+})
+
+test('a standby is not read, and is the primary for us once it has taken over', async () => {
+  await pool.query('insert into thing values (10)')
+  await writeFile(join(placesIn(dir).cluster, 'standby.signal'), '', { mode: 0o644 })
+  const pid = await embedded.pid()
+  assert(pid !== null)
+  process.kill(pid, 'SIGKILL')
+  await until('it is a standby', async () => {
+    const text = 'select pg_is_in_recovery() as standby'
+    return await asOperator(async (client) => {
+      return (await client.query<{ standby: boolean }>(text)).rows[0]?.standby
+    }).catch(() => false)
+  })
+  const other = open()
+  await refusedAs('database_unavailable', read(other, 10))
+  await startRefused(guardDatabase(other), /read-only standby: give the address of the primary/)
+  await asOperator(async (client) => void (await client.query('select pg_promote()')))
+  assert(await until('it is read', async () => await read(other, 10).catch(() => false)))
   await other.end()
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { isUniqueViolation } from '../../src/db/errors.ts'
+import type { Lent } from '../../src/db/pool.ts'
 import type { Queryable } from '../../src/db/query.ts'
 import { inTransaction } from '../../src/db/tx.ts'
 import { AppError } from '../../src/errors.ts'
@@ -23,6 +24,10 @@ async function add(tx: Queryable, id: number): Promise<void> {
 /** One statement in a transaction of its own. */
 async function runAlone(statement: string): Promise<void> {
   await inTransaction(db.pool, async (tx) => void (await tx.query(statement)), options)
+}
+
+async function insertNoted(tx: Queryable): Promise<void> {
+  await tx.query('insert into noted values (1)')
 }
 
 async function exists(id: number): Promise<boolean> {
@@ -133,6 +138,31 @@ test('a commit that warns may not have reached the standby, so its outcome is un
     create constraint trigger warned_commit after insert on warned
       deferrable initially deferred for each row execute function warn_at_commit()`)
   await refusedAs('outcome_unknown', runAlone('insert into warned values (1)'))
+})
+
+test('a warning is known in any language', async () => {
+  await db.pool.query(`
+    create table noted (id int);
+    create function note_at_commit() returns trigger language plpgsql as
+      $$ begin raise notice 'WARNUNG' using errcode = '01000'; return null; end $$;
+    create constraint trigger noted_commit after insert on noted
+      deferrable initially deferred for each row execute function note_at_commit()`)
+  await refusedAs('outcome_unknown', runAlone('insert into noted values (1)'))
+})
+
+test('behind a COMMIT without an answer nothing is asked', async () => {
+  const asked: unknown[] = []
+  const lend = async (): Promise<Lent> => {
+    const lent = await db.pool.lend()
+    const query: Lent['query'] = async (statement, values) => {
+      asked.push(statement)
+      return await lent.query(statement, values)
+    }
+    return { ...lent, query }
+  }
+  const note = inTransaction({ ...db.pool, lend }, insertNoted, options)
+  await refusedAs('outcome_unknown', note)
+  assert.equal(asked.at(-1), 'commit')
 })
 
 test('a refusal at COMMIT is known not to have happened', async () => {

@@ -12,17 +12,23 @@ export const incarnation = `
        else pg_postmaster_start_time() || ' ' || (select stats_reset from pg_stat_wal) end`
 
 /**
- * A commit that is small, and waits for the standby. All that the server has committed before it is
- * there too when it is answered.
+ * Gives a transaction that writes nothing something to commit, so that its COMMIT waits for the
+ * standby. All that the server has committed before it is there too when that is answered.
  */
+export const somethingToCommit = `select pg_logical_emit_message(true, 'farthing', '')`
+
 const smallCommit = `
-  begin read write; set local synchronous_commit = on;
-  select pg_logical_emit_message(true, 'farthing', ''); commit`
+  begin read write; set local synchronous_commit = on; ${somethingToCommit}; commit`
 
 /** A standby that is there answers within milliseconds. Longer than `requireStandby` waits. */
 const CONFIRM_MS = 3_000
 /** Those of long ago do not come back. */
 const KNOWN_MAX = 16
+
+export class IsStandby extends Error {
+  override name = 'IsStandby'
+  override message = 'it is a read-only standby: give the address of the primary'
+}
 
 /** One question for all connections that a server's start finds waiting. */
 const confirmed = new Map<string, Promise<void>>()
@@ -34,10 +40,11 @@ const confirmed = new Map<string, Promise<void>>()
  * incarnation, so that reads go on while a server that stays up has lost its standby.
  *
  * @param of What `incarnation` says on this connection; null: it is a standby itself.
- * @throws AppError `database_unavailable`
+ * @throws AppError `database_unavailable`; its cause is `IsStandby` where it is one: it shows what
+ * the primary was some time ago, and goes on with the same connections when it takes over.
  */
 export async function requireConfirmed(client: ClientBase, of: string | null): Promise<void> {
-  if (of === null) return
+  if (of === null) throw new AppError('database_unavailable', {}, { cause: new IsStandby() })
   let answer = confirmed.get(of)
   if (answer === undefined) {
     answer = confirm(client)
