@@ -1,20 +1,18 @@
 import { existsSync, rmSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { StartRefused } from '../../errors.ts'
+import { holdsCluster } from './folder.ts'
 import { ask } from './processes/control.ts'
-import { allRunningIn, signal } from './processes/process.ts'
+import { allRunningIn, endAllIn } from './processes/process.ts'
 import { startSupervisor } from './processes/summon.ts'
 import { claimTurn } from './turn.ts'
 import type { ClusterSettings } from '../../cluster-config.ts'
 
 const GOODBYE_MS = 15_000
-const KILLED_MS = 5_000
-const LOOK_MS = 100
 
 /**
  * Ends all that runs for a cluster, and takes its folder away, whatever state it is in.
  *
- * @throws StartRefused when something does not end.
+ * @throws StartRefused when the folder holds something else, or something does not end.
  */
 export async function down(
   settings: ClusterSettings,
@@ -22,6 +20,11 @@ export async function down(
   say: (line: string) => void,
 ): Promise<void> {
   const { dir } = settings
+  if (existsSync(dir) && !holdsCluster(dir)) {
+    throw new StartRefused(
+      `${dir} holds no cluster: nothing in it is touched. Set CLUSTER_DIR to the folder of one.`,
+    )
+  }
   const before = allRunningIn(dir).length
   if (before === 0 && !existsSync(dir)) {
     say(`There is no cluster in ${dir}.`)
@@ -33,9 +36,7 @@ export async function down(
   } finally {
     release()
   }
-  await endAll(dir, 'SIGTERM', GOODBYE_MS)
-  await endAll(dir, 'SIGKILL', KILLED_MS)
-  const left = allRunningIn(dir)
+  const left = await endAllIn(dir, GOODBYE_MS)
   if (left.length > 0) {
     throw new StartRefused(`These do not end: ${left.map(({ pid }) => pid).join(', ')}.`)
   }
@@ -52,10 +53,4 @@ async function endInOrder(dir: string): Promise<void> {
   } catch (error) {
     console.error(`All at once, then: ${String(error)}`)
   }
-}
-
-async function endAll(dir: string, name: NodeJS.Signals, withinMs: number): Promise<void> {
-  for (const running of allRunningIn(dir)) signal(running, name, 'it')
-  const end = performance.now() + withinMs
-  while (performance.now() < end && allRunningIn(dir).length > 0) await sleep(LOOK_MS)
 }

@@ -20,6 +20,12 @@ export function readSecrets(dir: string): Secrets | null {
   return JSON.parse(readFileSync(secretsIn(dir), 'utf8')) as Secrets
 }
 
+/** Whether it is a cluster's. `farthing cluster files` has secrets in its folder, too. */
+export function holdsCluster(dir: string): boolean {
+  if (existsSync(`${dir}/run/plan.json`)) return true
+  return existsSync(`${dir}/run`) && existsSync(secretsIn(dir))
+}
+
 /**
  * Makes the folder ours, and its secrets with it.
  *

@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
+import { StartRefused } from '../../../errors.ts'
 import type { Kept } from './keeper.ts'
 
 /** What a supervisor is asked. */
@@ -18,7 +19,11 @@ export function socketIn(dir: string): string {
   return `${dir}/run/control.sock`
 }
 
-/** The supervisor's answer; null when there is none to ask. */
+/**
+ * The supervisor's answer; null when there is none to ask.
+ *
+ * @throws StartRefused when it could not do it.
+ */
 export async function ask(dir: string, what: Ask): Promise<readonly Kept[] | null> {
   const socket = connect(socketIn(dir))
   try {
@@ -29,6 +34,6 @@ export async function ask(dir: string, what: Ask): Promise<readonly Kept[] | nul
   socket.setTimeout(ANSWER_WITHIN_MS, () => socket.destroy(new Error('no answer')))
   socket.end(JSON.stringify(what))
   const answer = JSON.parse(await text(socket)) as Answer
-  if ('error' in answer) throw new Error(`The supervisor could not: ${answer.error}`)
+  if ('error' in answer) throw new StartRefused(`The supervisor could not: ${answer.error}.`)
   return answer.kept
 }

@@ -18,6 +18,8 @@ export type Process = Readonly<{
 export type Running = Readonly<{ pid: number; begun: string }>
 
 const GONE_LOOK_MS = 50
+const ALL_LOOK_MS = 100
+const KILLED_MS = 5_000
 
 /** What runs under an id now; null when nothing does, or only waits to be noticed as dead. */
 export function runningAs(pid: number): Running | null {
@@ -56,13 +58,12 @@ export async function untilGone(running: Running, withinMs: number): Promise<boo
   return true
 }
 
-/** Programs of the picture. A shell that somebody has opened in its folder is none of it. */
-const programs = /^(?:haproxy|redis-server|redis-check-rdb|etcd|postgres|psql|python3[\d.]*|node)$/
+/** Programs of the picture, who write over their environment: they are known by where they work. */
+const servers = /^(?:haproxy|redis-server|redis-check-rdb|etcd|postgres|pgbackrest)$/
+/** Programs that people run for much else, in any folder: by what the cluster has given them. */
+const others = /^(?:psql|python3[\d.]*|node)$/
 
-/**
- * Whatever runs for the cluster in `dir`, also what nobody wrote down: by its environment, its
- * words, or where it works.
- */
+/** Whatever runs for the cluster in `dir`, or a part of it, also what nobody wrote down. */
 export function allRunningIn(dir: string): readonly Running[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
   return pids
@@ -82,12 +83,27 @@ function belongsTo(pid: number, dir: string): boolean {
     }
   }
   const program = about('exe').replace(/ \(deleted\)$/, '')
-  if (!programs.test(program.slice(program.lastIndexOf('/') + 1))) return false
-  const inside = (path: string): boolean => path === dir || path.startsWith(`${dir}/`)
-  if (inside(about('cwd'))) return true
+  const name = program.slice(program.lastIndexOf('/') + 1)
+  if (!servers.test(name) && !others.test(name)) return false
   if (about('environ').split('\0').includes(`${MARK}=${dir}`)) return true
-  return about('cmdline').split('\0').some(inside)
+  return servers.test(name) && `${about('cwd')}/`.startsWith(`${dir}/`)
 }
 
-/** Each process of a cluster has in its environment which one it is of. */
-export const MARK = 'CLUSTER_DIR'
+/**
+ * Each process of a cluster has in its environment which one it is of. Nobody sets it by hand, as
+ * people do CLUSTER_DIR.
+ */
+export const MARK = 'CLUSTER_MEMBER_OF'
+
+/** Ends whatever runs for a cluster or a part of it. Gives what does not end. */
+export async function endAllIn(dir: string, goodbyeMs: number): Promise<readonly Running[]> {
+  for (const [name, withinMs] of [
+    ['SIGTERM', goodbyeMs],
+    ['SIGKILL', KILLED_MS],
+  ] as const) {
+    for (const running of allRunningIn(dir)) signal(running, name, 'it')
+    const end = performance.now() + withinMs
+    while (performance.now() < end && allRunningIn(dir).length > 0) await sleep(ALL_LOOK_MS)
+  }
+  return allRunningIn(dir)
+}

@@ -4,11 +4,13 @@ import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { type Answer, type Ask, socketIn } from './control.ts'
 import { createKeeper, type Kept } from './keeper.ts'
-import { isAlive, type Process, type Running, runningAs } from './process.ts'
+import { endAllIn, isAlive, type Process, type Running, runningAs } from './process.ts'
 
 // Started by `farthing cluster up`, with the folder of the cluster. It ends when it is asked to,
 // and all that it keeps with it. Killed, it leaves them running, and the next one takes them over.
 const dir = process.argv[2] ?? ''
+/** What is left of a process that had to be killed has so long before it is killed, too. */
+const LEFT_WITHIN_MS = 10_000
 const pidsFile = `${dir}/run/pids.json`
 
 /** By name; the supervisor's own under its own. */
@@ -53,13 +55,14 @@ async function answer(socket: Socket): Promise<void> {
     socket.end(JSON.stringify(done))
     if (what.do === 'end') socket.once('close', () => process.exit(0))
   } catch (error) {
-    socket.end(JSON.stringify({ error: String(error) } satisfies Answer))
+    const why = error instanceof Error ? error.message : String(error)
+    socket.end(JSON.stringify({ error: why } satisfies Answer))
   }
 }
 
 async function carryOut(what: Ask): Promise<Answer> {
   if (what.do === 'start') start(what.names)
-  if (what.do === 'stop') await Promise.all(what.names.map(keeper.stop))
+  if (what.do === 'stop') await stop(what.names)
   if (what.do === 'end') await endAll()
   return { kept: keeper.list() }
 }
@@ -73,11 +76,24 @@ function start(names: readonly string[]): void {
   }
 }
 
+/**
+ * What a process has begun ends with it: a PostgreSQL whose Patroni had to be killed runs on else.
+ *
+ * @throws Error naming what does not end.
+ */
+async function stop(names: readonly string[]): Promise<void> {
+  await Promise.all(names.map(keeper.stop))
+  const theirs = readPlan().filter(({ name }) => names.includes(name))
+  const left = await Promise.all(theirs.map(async ({ cwd }) => await endAllIn(cwd, LEFT_WITHIN_MS)))
+  const pids = left.flat().map(({ pid }) => pid)
+  if (pids.length > 0) throw new Error(`not down: ${pids.join(', ')} run on`)
+}
+
 /** The last in the plan first: what others stand on ends last. One kind at a time. */
 async function endAll(): Promise<void> {
   const kinds = Map.groupBy(readPlan(), ({ name }) => name.replace(/-\d+$/, ''))
   for (const [, processes] of [...kinds].reverse()) {
-    await Promise.all(processes.map(async ({ name }) => await keeper.stop(name)))
+    await stop(processes.map(({ name }) => name))
   }
 }
 
