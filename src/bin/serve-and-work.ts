@@ -1,9 +1,13 @@
 import { readConfig } from '../config.ts'
+import type { Config } from '../config.ts'
+import type { Health } from '../ops/health.ts'
 import { createLog } from '../ops/log.ts'
 import { createOperatorServer } from '../ops/operators.ts'
 import { createTelemetry } from '../ops/telemetry.ts'
+import type { Telemetry } from '../ops/telemetry.ts'
+import { jobNames } from '../queue/jobs.ts'
 import { createQuotas } from '../quotas.ts'
-import { buildDoors } from './build.ts'
+import { buildDoors, databaseHealth } from './build.ts'
 import { listenApi, listenOperators } from './listen.ts'
 import { serveTogether } from './processes/serve-together.ts'
 import { runInSharedHouse } from './shared-house.ts'
@@ -24,11 +28,7 @@ async function serveAlone(): Promise<number> {
     const doors = buildDoors(house, { log, quotas })
     const { telemetry, health } = doors
     const { api, close } = await listenApi(doors, config)
-    const operators = createOperatorServer({
-      metrics: telemetry.metrics,
-      readiness: health.readiness,
-    })
-    const { close: closeOperators } = await listenOperators(operators, config)
+    const { close: closeOperators } = await openOperators(telemetry, health, config)
     console.log(`Farthing serves at ${api}.`)
     return { close: async () => await Promise.all([closeOperators(), close()]) }
   })
@@ -37,13 +37,26 @@ async function serveAlone(): Promise<number> {
 /** Jobs alone, in any number of processes, until it is told to stop. */
 export async function work(): Promise<number> {
   return await runInSharedHouse(async (house) => {
-    const { environment, jobs: settings } = house.site.config
+    const { config } = house.site
+    const { environment, jobs: settings } = config
     const log = createLog(environment, 'worker')
-    createTelemetry({ log, poolCounts: house.pool.counts })
+    const telemetry = createTelemetry({ log, poolCounts: house.pool.counts, jobNames })
+    // Before a job runs: what came of it is told there alone.
+    const health = databaseHealth(house.pool, {})
+    const { operators, close } = await openOperators(telemetry, health, config)
     await house.cache.start()
     const jobs = await startJobs(house)
     const where = settings.lambda ? `on AWS Lambda (${settings.lambda.functionName})` : 'here'
     console.log(`Farthing works: ${settings.concurrency} jobs at once, ${where}.`)
-    return { close: jobs.stop }
+    console.log(`Metrics: ${operators}/metrics`)
+    return { close: async () => await Promise.all([close(), jobs.stop()]) }
   })
+}
+
+async function openOperators(
+  { metrics }: Telemetry,
+  { readiness }: Health,
+  config: Config,
+): ReturnType<typeof listenOperators> {
+  return await listenOperators(createOperatorServer({ metrics, readiness }), config)
 }

@@ -10,9 +10,10 @@ type Trouble = Readonly<{ message: string; error: unknown }>
 
 /** What the cache tells: how often it answers, and whether it may. */
 export function listenToCache(registry: Registry, log: Logger): readonly (() => void)[] {
-  const counted = (name: string, help: string) => {
+  const counted = (name: string, help: string, seen: readonly string[] = []) => {
     const registers = [registry]
     const counter = new Counter({ name, help, labelNames: ['outcome'], registers })
+    for (const outcome of seen) counter.inc({ outcome }, 0)
     return ({ outcome }: Outcome) => counter.inc({ outcome })
   }
   return [
@@ -26,7 +27,10 @@ export function listenToCache(registry: Registry, log: Logger): readonly (() => 
     ),
     listen(
       'farthing:cache.fence',
-      counted('farthing_cache_fences_total', 'Fences before a commit; one that failed closes'),
+      counted('farthing_cache_fences_total', 'Fences before a commit; one that failed closes', [
+        'raised',
+        'failed',
+      ]),
     ),
     listen('farthing:cache.epoch', watchEpochs(registry, log)),
     listen('farthing:cache.redis', ({ event, why }: RedisEvent) => {

@@ -24,6 +24,8 @@ export type TelemetryParts = Readonly<{
   poolCounts?: () => PoolCounts
   admissionCounts?: () => AdmissionCounts
   processCounts?: () => ProcessCounts
+  /** Where jobs run: all of them, so that each can be seen before it was first tried. */
+  jobNames?: readonly string[]
 }>
 
 /** What one process has counted, in the form in which it goes to another one. */
@@ -60,7 +62,7 @@ const batchSizes = [1, 2, 5, 10, 20, 50, 100, 200, 500]
 
 /** Listens to the channels of the house: makes metrics of them, and log lines of trouble. */
 export function createTelemetry(parts: TelemetryParts): Telemetry {
-  const { log, poolCounts, admissionCounts, processCounts } = parts
+  const { log, poolCounts, admissionCounts, processCounts, jobNames = [] } = parts
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   if (poolCounts) gaugePool(registry, poolCounts)
@@ -70,7 +72,7 @@ export function createTelemetry(parts: TelemetryParts): Telemetry {
     listen('farthing:http.answered', countAnswers(registry)),
     listen('farthing:ledger.batch', countBatches(registry)),
     listen('farthing:ledger.waiting', gaugeWaiting(registry)),
-    listen('farthing:queue.job', countJobs(registry, log)),
+    listen('farthing:queue.job', countJobs(registry, log, jobNames)),
     listen('farthing:queue.jobs', gaugeJobs(registry)),
     listen('farthing:queue.trouble', ({ message }: QueueTrouble) => {
       log.warn({ message }, 'queue')
@@ -142,13 +144,21 @@ function gaugeWaiting(registry: Registry): (waiting: number) => void {
   return (count) => waiting.set(count)
 }
 
-function countJobs(registry: Registry, log: Logger): (event: Job) => void {
+const jobOutcomes = ['done', 'failed', 'parked']
+
+function countJobs(
+  registry: Registry,
+  log: Logger,
+  names: readonly string[],
+): (event: Job) => void {
   const jobs = new Counter({
     name: 'farthing_jobs_total',
     help: 'Attempts at jobs, by what came of them; parked ones wait for an operator',
     labelNames: ['name', 'outcome'],
     registers: [registry],
   })
+  // Prometheus sees no increase in what begins at 1.
+  for (const name of names) for (const outcome of jobOutcomes) jobs.inc({ name, outcome }, 0)
   return ({ name, jobId, attempt, outcome, error }) => {
     jobs.inc({ name, outcome })
     if (outcome === 'failed') log.warn({ job: name, jobId, attempt, err: error }, 'a job failed')

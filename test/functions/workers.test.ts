@@ -19,7 +19,7 @@ const WORKERS = 4
 /** A look for dead workers every 2 s, at jobs that are 3 s old; the rest is for a slow machine. */
 const SOON_MS = 15_000
 
-type Worker = Readonly<{ child: ChildProcess; ended: Promise<unknown[]> }>
+type Worker = Readonly<{ child: ChildProcess; ended: Promise<unknown[]>; operators: string }>
 
 /** Real workers on one database. Their messages go to a mail server that says when it answers. */
 let database: FreshDatabase
@@ -64,6 +64,7 @@ async function startWorker(_nothing: unknown, number: number): Promise<Worker> {
       SMTP_URL: mail.url,
       MAIL_FROM: `worker-${number}@example.com`,
       JOB_CONCURRENCY: '1',
+      OPS_PORT: '0',
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -76,7 +77,9 @@ async function startWorker(_nothing: unknown, number: number): Promise<Worker> {
     assert(child.exitCode === null, output)
     return output.includes('Farthing works: 1 jobs at once, here.')
   })
-  return { child, ended }
+  const find = () => /^Metrics: (http:.*)\/metrics$/m.exec(output)?.[1]
+  const operators = await until('it says where operators look', find)
+  return { child, ended, operators }
 }
 
 async function send(body: string): Promise<void> {
@@ -91,6 +94,21 @@ const allDone = async (): Promise<boolean> => {
   const { waiting, running, failed } = await countJobs(database.pool)
   return waiting + running + failed === 0
 }
+
+test('each worker tells operators what came of its jobs, also before the first one', async () => {
+  for (const { operators } of workers) {
+    const metrics = await (await fetch(`${operators}/metrics`)).text()
+    for (const outcome of ['done', 'failed', 'parked']) {
+      const line = `farthing_jobs_total{name="audit",outcome="${outcome}"} 0`
+      assert(metrics.split('\n').includes(line), metrics)
+    }
+    assert.equal((await fetch(`${operators}/healthz`)).status, 200)
+    assert.deepEqual(await (await fetch(`${operators}/readyz`)).json(), {
+      ready: true,
+      checks: { database: 'ok' },
+    })
+  }
+})
 
 test('a worker that is killed in the middle of a job loses it to another one, soon', async () => {
   await send('hold one')

@@ -73,6 +73,13 @@ const components = {
     startsServers: true,
     onlyRoot: true,
   },
+  prometheus: {
+    programs: ['/usr/bin/promtool'],
+    needs: [],
+    packages: ['prometheus'],
+    startsServers: true,
+    onlyRoot: false,
+  },
   // What a cluster is broken with.
   chaos: {
     programs: ['/usr/sbin/iptables-legacy'],

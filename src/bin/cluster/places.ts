@@ -21,6 +21,8 @@ export const ports = {
   auth: 8081,
   back: 8082,
   ops: 9090,
+  /** Of workers: one may share an address with a server. */
+  workerOps: 9091,
   primary: 5432,
   standby: 5433,
   postgres: 5432,
@@ -61,7 +63,7 @@ export function placesOf(of: (kind: Kind) => readonly Place[]): Places {
 const listening: Readonly<Record<Kind, readonly number[]>> = {
   balancer: [ports.api, ports.auth, ports.back, ports.primary, ports.standby, ports.ops],
   server: [ports.api, ports.ops],
-  worker: [],
+  worker: [ports.workerOps],
   auth: [ports.auth],
   redis: [ports.redis],
   sentinel: [ports.sentinel],

@@ -1,5 +1,6 @@
 import { createLog } from '../../ops/log.ts'
 import { createTelemetry } from '../../ops/telemetry.ts'
+import { jobNames } from '../../queue/jobs.ts'
 import { startJobs } from '../work/start-jobs.ts'
 import { seedDemo } from '../work/demo.ts'
 import { runInSharedHouse } from '../shared-house.ts'
@@ -12,7 +13,7 @@ export async function worker(): Promise<number> {
   return await runInSharedHouse(async (house) => {
     const { environment } = house.site.config
     const log = createLog(environment, 'worker')
-    const telemetry = createTelemetry({ log, poolCounts: house.pool.counts })
+    const telemetry = createTelemetry({ log, poolCounts: house.pool.counts, jobNames })
     const jobs = await startJobs(house)
     const link = openLink(process, {
       metrics: async () => await telemetry.snapshot(),

@@ -56,7 +56,7 @@ async function theServiceRuns({ farthing, begin, run, settings }: Place): Promis
   assert.equal((await farthing(['migrate'])).code, 0)
   const stops = [
     await begin(['auth'], /sign/i),
-    await begin(['work'], /works/),
+    await begin(['work'], /works/, { ...settings, OPS_PORT: '0' }),
     await begin(programOf(only('CMD')), /serves/),
   ]
   for (const check of [programOf(only('HEALTHCHECK')), ['farthing', 'health', 'auth']]) {

@@ -25,7 +25,7 @@ export type Place = Readonly<{
   /** The same of what the image's ENTRYPOINT makes of these words. */
   farthing: (words: readonly string[], env?: Settings) => Promise<Ended>
   /** Starts a process that stays, until it has said that it is ready. Gives what stops it. */
-  begin: (words: readonly string[], ready: RegExp) => Promise<() => Promise<void>>
+  begin: (words: readonly string[], ready: RegExp, env?: Settings) => Promise<() => Promise<void>>
   close: () => Promise<void>
 }>
 
@@ -42,8 +42,12 @@ export async function openPlace(open: () => Promise<Tree>): Promise<Place> {
     return { code: await ended, said: output() }
   }
 
-  async function begin(words: readonly string[], ready: RegExp): Promise<() => Promise<void>> {
-    const process = inside(tree.root, { command: [...entrance, ...words], env: settings })
+  async function begin(
+    words: readonly string[],
+    ready: RegExp,
+    env = settings,
+  ): Promise<() => Promise<void>> {
+    const process = inside(tree.root, { command: [...entrance, ...words], env })
     begun.add(process)
     await until(`${words.join(' ')} is ready`, () => {
       assert(process.child.exitCode === null, process.output())

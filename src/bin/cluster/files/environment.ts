@@ -23,7 +23,7 @@ export function environmentFiles(
     ENVIRONMENT: purpose.environment,
     ADDRESS: place.address,
     API_PORT: ports.api,
-    OPS_PORT: ports.ops,
+    OPS_PORT: place.kind === 'worker' ? ports.workerOps : ports.ops,
     AUTH_PORT: ports.auth,
     PUBLIC_URL: publicUrl,
     AUTH_URL: authUrl,
