@@ -17,7 +17,8 @@ export async function countWritten(
   const { rows: held } = await pool.query<{ found: bigint }>(
     `select count(*) as found
      from unnest($1::uuid[], $2::uuid[]) as heard (digest, id)
-     where (select array_agg(subject_id) from request where key_digest = digest) = array[id]`,
+     join (select key_digest, array_agg(subject_id) as ids from request group by key_digest) as kept
+       on kept.key_digest = heard.digest and kept.ids = array[heard.id]`,
     [`{${digests}}`, `{${ids}}`],
   )
   const { rows: kept } = await pool.query<{ found: bigint }>(

@@ -39,7 +39,7 @@ export type House = Readonly<{
   parts: PaymentParts
   payments: Payments
   authLayer: AuthLayer
-  denyList: DenyList
+  denyList: OpenDenyList
   cache: ServerCache
   /** After the doors are shut: finishes the payments under way, and closes all connections. */
   close: () => Promise<void>
@@ -83,7 +83,7 @@ export function buildDoors(
   const { counts: admissionCounts } = admission
   const telemetry = createTelemetry({ log, poolCounts: pool.counts, admissionCounts })
   const revocations = async () => await Promise.resolve(denyList.check())
-  const health = databaseHealth(pool, { revocations })
+  const health = databaseHealth(denyList.db, { revocations })
   const app = createServer({
     version: readVersion(),
     log,
@@ -115,10 +115,10 @@ export function buildDoors(
 
 /** Whether the database answers, as balancers and operators are told. */
 export function databaseHealth(
-  pool: Pool,
+  db: Pick<Pool, 'query'>,
   more: Parameters<typeof createHealth>[0],
 ): ReturnType<typeof createHealth> {
-  return createHealth({ database: async () => await pool.query('select 1'), ...more })
+  return createHealth({ database: async () => await db.query('select 1'), ...more })
 }
 
 function issuersOf(config: Config, keys: VerifyingKeys, clock: Clock): readonly Issuer[] {
@@ -130,8 +130,13 @@ function issuersOf(config: Config, keys: VerifyingKeys, clock: Clock): readonly 
   return [own, ...outside.map((theirs) => outsideIssuer(theirs, remoteKeys(theirs.jwksUri, clock)))]
 }
 
-/** On a connection of its own: a queue in front of the pool would make the list old. */
-function openDenyList(url: string, clock: Clock): DenyList {
+type OpenDenyList = DenyList & Readonly<{ db: Pick<Pool, 'query'> }>
+
+/**
+ * On a connection of its own: a queue in front of the pool would make the list old, and whoever
+ * asks whether the database answers would hear that we are busy.
+ */
+function openDenyList(url: string, clock: Clock): OpenDenyList {
   const db = openPool({
     url,
     max: 1,
@@ -141,6 +146,7 @@ function openDenyList(url: string, clock: Clock): DenyList {
   const list = createDenyList({ db, clock })
   return {
     ...list,
+    db,
     stop: async () => {
       await list.stop()
       await db.end()
