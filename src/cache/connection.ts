@@ -19,6 +19,8 @@ const COMMANDS_MAX = 20_000
 
 /** One connection to one Redis process that is fit. It is never opened again by itself. */
 export type Connection = Readonly<{
+  /** Where it is, as the Sentinels said if there are any. */
+  url: string
   /** The process and its mastership: what it holds is whole for as long as this is so. */
   reign: string
   replid: string
@@ -44,6 +46,7 @@ export async function connectRedis(place: RedisPlace): Promise<Connection> {
       shas.set(name, String(await inTime(ask(['SCRIPT', 'LOAD', source]), CONNECT_MS)))
     }
     return {
+      url,
       reign,
       replid,
       run: async (script, args) => await ask(['EVALSHA', shas.get(script) ?? '', '0', ...args]),

@@ -6,7 +6,7 @@ import type { Queryable } from '../db/query.ts'
 import type { Endings } from './leases.ts'
 import type { Copies, Epoch, EpochTable } from './parts.ts'
 
-/** Publishes `{ outcome, users, floors? }` of each fence that a transaction needed. */
+/** Publishes `{ outcome, users, why?, error? }` of fences that hold, and the first that fails. */
 const fenceChannel = channel('farthing:cache.fence')
 
 export type FenceParts = Readonly<{
@@ -26,24 +26,32 @@ export type FenceParts = Readonly<{
  */
 export function createFence(parts: FenceParts): Fence {
   const { copies, endings, table } = parts
-  /** The epoch whose Redis has failed this process: it is not asked again. */
-  let failed: string | null = null
+  /** The epoch whose fence has failed this process: it is not tried again. */
+  let failed: Readonly<{ tag: string; why: string }> | null = null
   let recovering: Readonly<{ tag: string; done: Promise<void> }> | null = null
 
-  async function raised(epoch: Epoch, changes: readonly Change[]): Promise<boolean> {
-    if (!copies || failed === epoch.tag || copies.reign() !== epoch.reign) return false
+  /** @returns why not, or null when they are raised. */
+  async function raised(epoch: Epoch, changes: readonly Change[]): Promise<string | null> {
+    if (failed?.tag === epoch.tag) return failed.why
+    const users = changes.length
+    const failedFor = (why: string, error?: unknown): string => {
+      failed = { tag: epoch.tag, why }
+      fenceChannel.publish({ outcome: 'failed', users, why, error })
+      return why
+    }
+    if (!copies) return failedFor('a process without Redis wrote')
+    const reign = copies.reign()
+    if (reign === null) return failedFor('a process had no connection to Redis')
+    if (reign !== epoch.reign) return failedFor('Redis is another one, or began anew')
     try {
       const floors = await copies.raise(epoch, changes)
-      if (floors !== 'lost') {
-        fenceChannel.publish({ outcome: 'raised', users: changes.length })
-        parts.counted(epoch.tag, floors)
-        return true
-      }
+      if (floors === 'lost') return failedFor('its keys in Redis were lost')
+      fenceChannel.publish({ outcome: 'raised', users })
+      parts.counted(epoch.tag, floors)
+      return null
     } catch (error) {
-      fenceChannel.publish({ outcome: 'failed', users: changes.length, error })
+      return failedFor('Redis did not acknowledge a fence', error)
     }
-    failed = epoch.tag
-    return false
   }
 
   async function recover(tag: string, why: string): Promise<void> {
@@ -76,8 +84,8 @@ export function createFence(parts: FenceParts): Fence {
         if (endings.leftMs(epoch.tag) === 0) return
         endings.seen(epoch.tag)
       }
-      if (await raised(epoch, changes)) return
-      const why = copies ? 'Redis did not acknowledge a fence' : 'a process without Redis wrote'
+      const why = await raised(epoch, changes)
+      if (why === null) return
       throw new FenceDown(why, async () => await recoverOnce(epoch.tag, why))
     }
 

@@ -49,6 +49,9 @@ export function createKeeper(parts: KeeperParts): Keeper {
   let shown: Epoch | null = null
   let shownSince = 0
   let offMs = pace.offMinMs
+  let opensAt = 0
+  /** Tries to open an epoch since the row stands as it does. */
+  let tries = 0
   let elsewhereSince: number | null = null
   let wanted: Readonly<{ tag: string; why: string }> | null = null
 
@@ -68,6 +71,14 @@ export function createKeeper(parts: KeeperParts): Keeper {
     epochChannel.publish({ state: epoch.state, number: epoch.number, why: epoch.why })
     shown = epoch
     shownSince = now
+    tries = 0
+    restFrom(now)
+  }
+
+  /** Writers wait while somebody tries to open: a try that fails is followed by a longer rest. */
+  function restFrom(now: number): void {
+    const restMs = Math.min(pace.offMaxMs, offMs * 2 ** tries)
+    opensAt = now + restMs * (1 + parts.chance() / 2)
   }
 
   function reasonToClose(epoch: Epoch): string | null {
@@ -86,7 +97,10 @@ export function createKeeper(parts: KeeperParts): Keeper {
   async function open(before: Epoch): Promise<void> {
     const reign = copies.reign()
     if (reign === null) return
-    if (clocks.monotonic() - shownSince < offMs * (1 + parts.chance() / 2)) return
+    const now = clocks.monotonic()
+    if (now < opensAt) return
+    tries += 1
+    restFrom(now)
     const tag = `${before.number + 1n}-${randomUUID()}`
     await copies.plant({ tag, reign })
     if (!(await table.open(before, { tag, reign }))) return

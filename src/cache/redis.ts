@@ -67,7 +67,13 @@ export function createRedis(place: RedisPlace): Redis {
   async function run(at: Place, script: Script, args: readonly string[], ms: number) {
     const one = usable(at)
     const prefix = `${PREFIX}${at.tag}:`
-    return String(await inTime(one.run(script, [prefix, one.replid, ...args]), ms))
+    try {
+      return String(await inTime(one.run(script, [prefix, one.replid, ...args]), ms))
+    } catch (error) {
+      // Whoever connects brings the scripts.
+      if (isScriptUnknown(error) && connection === one) drop('its scripts were flushed')
+      throw error
+    }
   }
 
   async function look(at: Place, args: readonly string[]): Promise<Look> {
@@ -136,11 +142,9 @@ export function createRedis(place: RedisPlace): Redis {
   }
 
   /** Whether the Sentinels have made another one the master, whom this process still reaches. */
-  let address: string | null = null
   async function askSentinels(one: Connection): Promise<void> {
-    const now = await findMaster(place).catch(() => address)
-    if (address !== null && now !== address && connection === one) drop('there is another master')
-    address = now
+    const now = await findMaster(place).catch(() => one.url)
+    if (now !== one.url && connection === one) drop('there is another master')
   }
 
   async function keepConnected(): Promise<void> {
@@ -154,7 +158,6 @@ export function createRedis(place: RedisPlace): Redis {
         continue
       }
       drop('the connection broke')
-      address = null
       pause = (await connect()) ? RETRY_MIN_MS : Math.min(RETRY_MAX_MS, pause * 2)
     }
   }
@@ -172,6 +175,10 @@ export function createRedis(place: RedisPlace): Redis {
       connection = null
     },
   }
+}
+
+function isScriptUnknown(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('NOSCRIPT')
 }
 
 /**

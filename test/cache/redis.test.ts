@@ -185,6 +185,21 @@ suite('Redis as the protocol needs it', { skip: redis.missing ?? false }, () => 
     })
   })
 
+  test('scripts that are flushed come back with the next connection', async () => {
+    await withRedis(async (server) => {
+      const client = createRedis(alone(server.url))
+      await client.start()
+      const at = { tag: '1-a', reign: client.copies.reign() ?? '' }
+      await client.copies.plant(at)
+      await server.ask('SCRIPT', 'FLUSH')
+      await assert.rejects(client.copies.plant(at), /NOSCRIPT/)
+      assert.equal(client.copies.reign(), null)
+      await until('it is connected again', () => client.copies.reign() === at.reign)
+      await client.copies.plant(at)
+      await client.stop()
+    })
+  })
+
   test('a password and a number of the database are taken from the address', async () => {
     await withRedis(
       async (server) => {
@@ -213,6 +228,25 @@ suite('Redis as the protocol needs it', { skip: redis.missing ?? false }, () => 
           const reign = client.copies.reign()
           return await Promise.resolve(reign !== null && reign !== before)
         })
+        await client.stop()
+        await sentinel.stop()
+      })
+    })
+  })
+
+  test('a master that Sentinel names at once after a process connected is followed, too', async () => {
+    await withRedis(async (first) => {
+      await withRedis(async (second) => {
+        const sentinel = await startSentinel(first)
+        const place = { url: 'redis://farthing', sentinels: [sentinel.address] }
+        const client = createRedis({ ...place, sentinelPassword: null, ca: null })
+        await client.start()
+        const before = client.copies.reign() ?? assert.fail('it is not connected')
+        await sentinel.ask('SENTINEL', 'REMOVE', 'farthing')
+        await sentinel.ask('SENTINEL', 'MONITOR', 'farthing', '127.0.0.1', String(second.port), '1')
+        assert.match(String(await first.ask('INFO', 'replication')), /role:master/)
+        const follows = (): boolean => ![before, null].includes(client.copies.reign())
+        await until('it is connected to the other one', follows, 20_000)
         await client.stop()
         await sentinel.stop()
       })

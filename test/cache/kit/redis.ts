@@ -92,7 +92,11 @@ async function listens(port: number): Promise<boolean> {
   })
 }
 
-export type TestSentinel = Readonly<{ address: string; stop: () => Promise<void> }>
+export type TestSentinel = Readonly<{
+  address: string
+  ask: TestRedis['ask']
+  stop: () => Promise<void>
+}>
 
 /** One Sentinel alone, which finds a master dead within half a second. */
 export async function startSentinel(master: TestRedis): Promise<TestSentinel> {
@@ -112,6 +116,7 @@ export async function startSentinel(master: TestRedis): Promise<TestSentinel> {
   await until('the Sentinel listens', async () => await listens(port))
   return {
     address: `127.0.0.1:${port}`,
+    ask: async (...command) => await ask(`redis://127.0.0.1:${port}`, command),
     stop: async () => {
       if (child.exitCode === null) {
         child.kill('SIGKILL')
