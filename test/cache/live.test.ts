@@ -9,6 +9,7 @@ import { startLoad } from './live/drive.ts'
 import type { Live } from './live/drive.ts'
 import { startPlain, startWithSentinel } from './live/faults.ts'
 import type { Breakable } from './live/faults.ts'
+import { OF_FENCE } from './live/insist.ts'
 import { writeResults } from './live/results.ts'
 import type { Run } from './live/results.ts'
 import type { Told } from './live/server.ts'
@@ -61,6 +62,8 @@ suite('reads under load while Redis breaks', { skip: redis.missing ?? false }, (
       await world.end()
       assert.deepEqual(told.stale, [])
       assert.deepEqual(told.failed.slice(0, 20), [], 'what may pass was asked again, and passed')
+      const refused = Object.keys(told.counts).filter((name) => name.endsWith(OF_FENCE))
+      assert.deepEqual(refused, [], 'nobody was refused for what befell Redis, not even at first')
       assert(hitsOf(told) > HITS_MIN, 'a run with hardly a hit proves nothing')
       assert(turnsOf(told) >= TURNS_MIN, 'epochs turned')
       assert(told.payments > 0)

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { FenceDown } from '../../../src/db/fence.ts'
 import { AppError } from '../../../src/errors.ts'
 import type { ErrorCode } from '../../../src/errors.ts'
 
@@ -25,10 +26,23 @@ export async function insist<T>(ask: () => Promise<T>, again: (why: string) => v
     } catch (error) {
       const mayPass = error instanceof AppError && passing.includes(error.code)
       if (!mayPass || tried === TRIES) throw error
-      again(error.code)
+      again(isOfFence(error) ? `${error.code} ${OF_FENCE}` : told(error))
       await sleep(PAUSE_MS)
     }
   }
+}
+
+/** Marks what writers must never hear: a fence that is down holds them up, and refuses nobody. */
+export const OF_FENCE = 'because of the cache'
+
+const told = ({ code, cause }: AppError): string =>
+  cause instanceof Error ? `${code} (${cause.message})` : code
+
+function isOfFence(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  if (error instanceof FenceDown) return true
+  const why = error instanceof AppError ? error.facts['why'] : null
+  return (typeof why === 'string' && /cache|redis/i.test(why)) || isOfFence(error.cause)
 }
 
 /** With what it came from. */
