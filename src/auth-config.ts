@@ -24,8 +24,8 @@ export type AuthConfig = Readonly<{
   port: number
   /** How browsers reach it: the issuer of tokens. */
   url: string
-  /** How servers reach it. */
-  backUrl: string
+  /** How servers reach it: one way or several, asked in turn. */
+  backUrls: readonly string[]
   /** Where the web app is: the built-in client `web` comes back to its `/signed-in`. */
   webUrl: string
   /** A JSON file with further clients; null: none. */
@@ -43,7 +43,7 @@ export function readAuth(read: Reader, publicUrl: string, problems: string[]): A
   return {
     port,
     url,
-    backUrl: read.origin('AUTH_BACK_URL') ?? url,
+    backUrls: read.origins('AUTH_BACK_URL') ?? [url],
     webUrl: (read.url('WEB_URL', ['http:', 'https:']) ?? publicUrl).replace(/\/$/, ''),
     clientsFile: fileIn(read.text('CLIENTS_FILE')),
     issuersFile: fileIn(read.text('ISSUERS_FILE')),

@@ -18,12 +18,18 @@ export function createReader(environment: Environment, problems: string[]) {
   }
 
   /** Its value may hold a password, and is never repeated. */
-  const url = (name: string, protocols: readonly string[]): string | null => {
-    const value = text(name)
-    if (value === null) return null
+  const addressIn = (name: string, value: string, protocols: readonly string[]): string | null => {
     if (URL.canParse(value) && protocols.includes(new URL(value).protocol)) return value
     const starts = protocols.map((protocol) => `${protocol}//`)
     problems.push(`${name} must be an address that starts with ${starts.join(' or ')}`)
+    return null
+  }
+
+  /** Without a slash at its end. */
+  const originIn = (name: string, value: string): string | null => {
+    const origin = addressIn(name, value, ['http:', 'https:'])?.replace(/\/$/, '') ?? null
+    if (origin === null || origin === new URL(origin).origin) return origin
+    problems.push(`${name} must be an origin, as https://id.pay.example is: nothing behind it`)
     return null
   }
 
@@ -50,13 +56,18 @@ export function createReader(environment: Environment, problems: string[]) {
       }
       return chosen ?? unset
     },
-    url,
-    /** Without a slash at its end. */
+    url: (name: string, protocols: readonly string[]): string | null => {
+      const value = text(name)
+      return value === null ? null : addressIn(name, value, protocols)
+    },
     origin: (name: string): string | null => {
-      const value = url(name, ['http:', 'https:'])?.replace(/\/$/, '') ?? null
-      if (value === null || value === new URL(value).origin) return value
-      problems.push(`${name} must be an origin, as https://id.pay.example is: nothing behind it`)
-      return null
+      const value = text(name)
+      return value === null ? null : originIn(name, value)
+    },
+    /** One or more, with commas between. */
+    origins: (name: string): readonly string[] | null => {
+      const values = text(name)?.split(',') ?? null
+      return values && values.flatMap((value) => originIn(name, value.trim()) ?? [])
     },
   }
 }

@@ -87,6 +87,7 @@ for (const [environment, words] of [
   [{ LIMIT_SEND_VERIFIED_CENTS: '9007199254740992' }, /at most 9007199254740991/],
   [{ AUTH_URL: 'https://pay.example.com/auth' }, /AUTH_URL must be an origin/],
   [{ AUTH_BACK_URL: 'http://10.0.0.7:8081/?a' }, /AUTH_BACK_URL must be an origin/],
+  [{ AUTH_BACK_URL: 'http://10.0.0.7:8081,http://10.0.0.8:8081/a' }, /AUTH_BACK_URL must be an or/],
   [{ DATABASE_URL: 'mysql://localhost/x' }, /DATABASE_URL must be an address that starts with/],
   [{ KEYS_FILE: 'a', FARTHING_KEYS: '{}' }, /both set/],
 ] as const) {

@@ -3,16 +3,45 @@ import type { ErrorCode, Facts } from '../errors.ts'
 import { printId } from '../ids/ids.ts'
 import type { SessionId, UserId } from '../ids/ids.ts'
 import type { AuthLayer } from './auth-layer.ts'
+import { NotSent, post } from './back-door.ts'
+import type { Said } from './back-door.ts'
 
-/** Longer than a sign-in waits for its turn to be hashed. */
-const ANSWER_WITHIN_MS = 10_000
+/**
+ * The auth layer in a process of its own, asked over its back door.
+ *
+ * @param urls Ways to it, asked in turn: whoever answered last is asked first.
+ */
+export function createRemoteAuth(urls: readonly string[], secret: string): AuthLayer {
+  let first = 0
 
-/** The auth layer in a process of its own, asked over its back door. */
-export function createRemoteAuth(url: string, secret: string): AuthLayer {
+  /**
+   * Where nobody is, nothing was sent, and the next one is asked. What broke off may hide that it
+   * was done. A sign-in, a sign-out and a sign-up with its key may be asked for again by the
+   * caller. Without a key the contacts are taken by then, and a refresh token or a code is used
+   * up: its caller signs in, or takes the next code.
+   */
+  async function hear(path: string, body: object): Promise<Said> {
+    const causes: unknown[] = []
+    const begin = first
+    for (let turn = 0; turn < urls.length; turn += 1) {
+      const at = (begin + turn) % urls.length
+      try {
+        const said = await post(new URL(path, urls[at]), secret, body)
+        first = at
+        return said
+      } catch (cause) {
+        causes.push(cause)
+        first = (at + 1) % urls.length
+        if (!(cause instanceof NotSent)) break
+      }
+    }
+    throw new AppError('auth_unavailable', {}, { cause: causes.at(-1) })
+  }
+
   async function ask<T>(what: string, body: object): Promise<T> {
-    const answer = await post(`${url}/back/${what}`, secret, body)
-    if (answer.ok) return (await answer.json()) as T
-    throw await refusalIn(answer)
+    const said = await hear(`/back/${what}`, body)
+    if (said.status >= 200 && said.status < 300) return JSON.parse(said.text) as T
+    throw refusalIn(said)
   }
 
   return {
@@ -31,29 +60,19 @@ function named({ userId, sessionId }: Readonly<{ userId: UserId; sessionId: Sess
   return { userId: printId('user', userId), sessionId: printId('sess', sessionId) }
 }
 
-/**
- * A lost answer may hide that it was done. A sign-in, a sign-out and a sign-up with its key may be
- * asked for again. Without a key the contacts are taken by then, and a refresh token or a code is
- * used up: its caller signs in, or takes the next code.
- */
-async function post(url: string, secret: string, body: object): Promise<Response> {
-  try {
-    return await fetch(url, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-      redirect: 'error',
-      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
-    })
-  } catch (cause) {
-    throw new AppError('auth_unavailable', {}, { cause })
-  }
-}
-
-async function refusalIn(answer: Response): Promise<Error> {
-  const told = (await answer.json().catch(() => null)) as { code?: string; facts?: Facts } | null
+function refusalIn({ status, text }: Said): Error {
+  const told = parse(text)
   const code = errorCodes.find((known): known is ErrorCode => known === told?.code)
   if (code !== undefined) return new AppError(code, told?.facts ?? {})
-  if (answer.status >= 500) return new AppError('auth_unavailable', {}, { cause: answer.status })
-  return new Error(`The auth layer answered ${answer.status}, which no server should meet`)
+  if (status >= 500) return new AppError('auth_unavailable', {}, { cause: status })
+  return new Error(`The auth layer answered ${status}, which no server should meet`)
+}
+
+/** Null for what is not the auth layer's own: a balancer speaks for it at times. */
+function parse(text: string): { code?: string; facts?: Facts } | null {
+  try {
+    return JSON.parse(text) as { code?: string; facts?: Facts } | null
+  } catch {
+    return null
+  }
 }

@@ -60,7 +60,7 @@ export function buildHouse(site: Site): House {
     await cache.stop()
     await pool.end()
   }
-  const authLayer = createRemoteAuth(config.auth.backUrl, backSecretOf(keys))
+  const authLayer = createRemoteAuth(config.auth.backUrls, backSecretOf(keys))
   const payments = withCopies(createPayments(parts), parts, cache.read)
   return { site, clock, pool, parts, payments, authLayer, denyList, cache, close }
 }

@@ -106,13 +106,13 @@ export async function openProvider(
     RATE_LIMITS: 'off',
     ...settings,
   })
-  const { url: issuer, backUrl, port } = config.auth
+  const { url: issuer, backUrls, port } = config.auth
   // Which keys the API knows may change while it runs.
   const known: { verify: VerifyToken } = { verify: async () => assert.fail('no keys yet') }
   let backSecret = ''
   const house = await openHouse({}, ({ parts }) => {
     backSecret = backSecretOf(keysWith(parts.digestKey, []))
-    const layer = createRemoteAuth(backUrl, backSecret)
+    const layer = createRemoteAuth(backUrls, backSecret)
     return { authLayer: layer, verifyToken: async (token) => await known.verify(token) }
   })
 

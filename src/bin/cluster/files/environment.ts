@@ -27,7 +27,9 @@ export function environmentFiles(
     AUTH_PORT: ports.auth,
     PUBLIC_URL: publicUrl,
     AUTH_URL: authUrl,
-    AUTH_BACK_URL: `${tls ? 'https' : 'http'}://${hosts[0]}:${ports.back}`,
+    AUTH_BACK_URL: hosts
+      .map((host) => `${tls ? 'https' : 'http'}://${host}:${ports.back}`)
+      .join(','),
     TRUSTED_PROXIES: places.balancer.map(({ address }) => address).join(','),
     DATABASE_URL: `postgres://${user}@${hosts.join(',')}:${ports.primary}/farthing${checked}`,
     KEYS_FILE: purpose.keysFile,
