@@ -48,6 +48,9 @@ export type Picture = Readonly<{
   missing: () => Promise<string | null>
   /** Of the primary: each one that was promoted has begun another. Null without a primary. */
   timeline: () => Promise<number | null>
+  /** Nobody starts it again until that is asked for. */
+  keepDown: (host: Host) => Promise<void>
+  startAgain: (host: Host) => Promise<void>
   /** What happens to processes from now on is nobody's to care for. */
   leave: () => Promise<void>
 }>
@@ -119,6 +122,8 @@ export async function raise(
       const note = seen.find(({ role }) => role === 'primary')?.note ?? ''
       return Number(/timeline (\d+)/.exec(note)?.[1]) || null
     },
+    keepDown: async ({ name: host }) => void (await ask(dir, { do: 'stop', names: [host] })),
+    startAgain: async ({ name: host }) => void (await ask(dir, { do: 'start', names: [host] })),
     leave: async () => {
       await network.heal()
       settling.close()

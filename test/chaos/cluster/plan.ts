@@ -2,7 +2,9 @@ import { randomInt } from 'node:crypto'
 import type { Random } from '../kit/random.ts'
 import { faultNamed, faults } from './faults/table.ts'
 import type { Fault } from './faults/table.ts'
-import type { Times } from './check/report.ts'
+
+/** Whether a run is judged by how long things took, or shows it only. */
+export type Times = 'judged' | 'shown'
 
 /** What a run does, one step behind the other. */
 export type Plan = Readonly<{
@@ -14,13 +16,15 @@ export type Plan = Readonly<{
   /** Whether databases are on small disks, which can be filled: they hold an hour of all this. */
   smallDisks: boolean
   times: Times
+  /** Whether each death of a primary, with its host, must have brought a new one. */
+  failovers: boolean
   /** What was meant to be done and was not, for want of time. */
   left: () => readonly Fault[]
   /** How to do the same again. */
   command: string
 }>
 
-const deaths = {
+export const deaths = {
   host: 'primary, as with its host, killed',
   database: "primary's PostgreSQL killed",
 }
@@ -28,7 +32,7 @@ const deaths = {
 /** Each of these once: what CI has time for. */
 const short = [
   'server killed',
-  'balancer killed',
+  'balancer gone',
   'worker, and the bank in it, killed',
   'Redis master killed',
   deaths.host,
@@ -56,7 +60,13 @@ export function readPlan(environment: Readonly<Record<string, string | undefined
   const failovers = number('CHAOS_FAILOVERS', 0)
   const minutes = number('CHAOS_MINUTES', 60)
   const told = environment['CHAOS_FAULTS']
-  const long = { seed, mostMs: LONG_MOST_MS, smallDisks: true, times: 'judged' } as const
+  const long = {
+    seed,
+    mostMs: LONG_MOST_MS,
+    smallDisks: true,
+    times: 'judged',
+    failovers: false,
+  } as const
   if (told !== undefined) {
     const all = told.split(';').map((name) => faultNamed(name.trim()))
     const command = `CHAOS_FAULTS="${told}" CHAOS_SEED=${seed} npm run chaos`
@@ -72,7 +82,13 @@ export function readPlan(environment: Readonly<Record<string, string | undefined
       faultNamed(index % 2 === 0 ? deaths.host : deaths.database),
     )
     const command = `CHAOS_FAILOVERS=${failovers} CHAOS_SEED=${seed} npm run chaos:failover`
-    return { ...long, smallDisks: false, command, ...oneByOne(all, Number.POSITIVE_INFINITY) }
+    return {
+      ...long,
+      smallDisks: false,
+      failovers: true,
+      command,
+      ...oneByOne(all, Number.POSITIVE_INFINITY),
+    }
   }
   const command = `CHAOS_MINUTES=${minutes} CHAOS_SEED=${seed} npm run chaos`
   return { ...long, command, ...byChance(minutes) }

@@ -18,6 +18,7 @@ import { barsOf, printReport, tell } from './check/report.ts'
 import type { Report } from './check/report.ts'
 import { breakOnce, CALM_MS } from './faults/nemesis.ts'
 import type { Episode } from './faults/nemesis.ts'
+import type { Fault } from './faults/table.ts'
 import { networkMissing } from './faults/network.ts'
 import { startLoad } from './load/crowd.ts'
 import { doings, moment } from './load/history.ts'
@@ -107,14 +108,26 @@ async function unleash(picture: Picture, plan: Plan): Promise<Report> {
   )
   const timeline = await picture.timeline()
   const dir = await mkdtemp(join(tmpdir(), 'farthing-chaos-'))
-  const { lines, episodes, usual } = await breakUnderLoad(picture, members, plan, random, dir)
+  const { lines, episodes, impossible, usual } = await breakUnderLoad(
+    picture,
+    members,
+    plan,
+    random,
+    dir,
+  )
   await untilSettled(books)
   const verdict = await judge(books, lines, before)
-  const audit = (await auditBooks(books)).flatMap(({ offences }) => offences)
+  const findings = await auditBooks(books)
   await books.end()
   await rm(dir, { recursive: true, force: true })
   const told = episodes.map((episode) => tell(episode, lines))
   const last = await picture.timeline()
+  const promotions = last !== null && timeline !== null ? last - timeline : null
+  const audit = {
+    checks: findings.length,
+    offences: findings.flatMap(({ offences }) => offences.map((one) => JSON.stringify(one))),
+  }
+  const done = { told, impossible: impossible.map(({ name }) => name), promotions }
   const calm = doings.map((doing) => [doing, fared(lines, doing, usual)] as const)
   return {
     command: plan.command,
@@ -123,11 +136,12 @@ async function unleash(picture: Picture, plan: Plan): Promise<Report> {
     customers: CUSTOMERS,
     perSecond: PER_SECOND,
     calm: Object.fromEntries(calm) as Report['calm'],
-    promotions: last !== null && timeline !== null ? last - timeline : null,
+    promotions,
+    impossible: done.impossible,
     verdict,
-    audit: audit.map((offence) => JSON.stringify(offence)),
+    audit: audit.offences,
     episodes: told,
-    bars: barsOf(told, verdict, audit.map(String), plan.times),
+    bars: barsOf(done, verdict, audit, plan),
   }
 }
 
@@ -144,8 +158,10 @@ async function breakUnderLoad(
   await delay(USUAL_MS)
   const usual = { from, to: moment() }
   const episodes: Episode[] = []
+  const impossible: Fault[] = []
   for (let next = plan.next(0, random); next; next = plan.next(moment() - from, random)) {
-    const episode = await breakOnce(picture, next, plan.mostMs, random)
+    const { episode, ...not } = await breakOnce(picture, next, plan.mostMs, random)
+    impossible.push(...not.impossible)
     if (episode) {
       episodes.push(episode)
       say(printEpisode(episode, moment() - from, await load.lines()))
@@ -153,7 +169,7 @@ async function breakUnderLoad(
     await delay(CALM_MS)
   }
   await load.stop()
-  return { lines: await load.lines(), episodes, usual }
+  return { lines: await load.lines(), episodes, impossible, usual }
 }
 
 function printEpisode(episode: Episode, ranMs: number, lines: readonly Line[]): string {

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { newId } from '../../../../src/ids/ids.ts'
+import { readChecks } from '../../../../src/ops/audit.ts'
 import { createRandom } from '../../kit/random.ts'
 import type { Episode } from '../faults/nemesis.ts'
 import { faultNamed, faults } from '../faults/table.ts'
 import type { Line } from '../load/history.ts'
 import { readPlan } from '../plan.ts'
+import type { Times } from '../plan.ts'
 import { wrongs } from './judge.ts'
 import type { Verdict, Wrong } from './judge.ts'
 import { barsOf, tell } from './report.ts'
+import type { Audited } from './report.ts'
 
 const user = newId('user')
 
@@ -17,6 +20,7 @@ function payments(
   times: readonly number[],
   attempts: number,
   end = 'ECONNREFUSED',
+  declineReason: string | null = null,
 ): readonly Line[] {
   return times.map((ended): Line => {
     const tried = Array.from({ length: attempts }, () => {
@@ -24,7 +28,22 @@ function payments(
     })
     const said = { caller: user, key: `${ended}`, kind: 'payment', payee: user, cents: 1n } as const
     const timed = { began: ended - 5, ended }
-    return { what: 'move', heard: { ...said, ...timed, answer: null }, ...timed, attempts: tried }
+    const status = declineReason === null ? 'accepted' : 'declined'
+    const answer = { id: newId('txn'), status, declineReason } as const
+    return { what: 'move', heard: { ...said, ...timed, answer }, ...timed, attempts: tried }
+  })
+}
+
+/** Payments to nobody: they are refused, and nothing is written. */
+function refusals(times: readonly number[]): readonly Line[] {
+  return payments(times, 1).map((line) =>
+    line.what === 'move' ? { ...line, heard: { ...line.heard, answer: null } } : line,
+  )
+}
+
+function signIns(times: readonly number[], attempts: number): readonly Line[] {
+  return payments(times, attempts).map(({ began, ended, attempts: tried }) => {
+    return { what: 'sign-in', user, began, ended, attempts: tried }
   })
 }
 
@@ -39,17 +58,39 @@ function verdict(wrong: Wrong | null): Verdict {
   return { ...counts, wrong: Object.fromEntries(all) as Record<Wrong, readonly string[]> }
 }
 
-/** The bars that are missed. */
-function missed(episodes: readonly Episode[], lines: readonly Line[], wrong: Wrong | null = null) {
+type Run = Readonly<{
+  verdict: Verdict
+  audit: Audited
+  impossible: readonly string[]
+  promotions: number | null
+  failovers: boolean
+  times: Times
+}>
+
+const whole: Run = {
+  verdict: verdict(null),
+  audit: { checks: 16, offences: [] },
+  impossible: [],
+  promotions: 0,
+  failovers: false,
+  times: 'judged',
+}
+
+function barsIn(episodes: readonly Episode[], lines: readonly Line[], run: Partial<Run> = {}) {
+  const { impossible, promotions, verdict, audit, ...plan } = { ...whole, ...run }
   const told = episodes.map((one) => tell(one, lines))
-  const bars = barsOf(told, verdict(wrong), [], 'judged')
-  return bars.filter(({ passes }) => !passes).map(({ name }) => name)
+  return barsOf({ told, impossible, promotions }, verdict, audit, plan)
+}
+
+/** The bars that are missed. */
+function missed(episodes: readonly Episode[], lines: readonly Line[], run: Partial<Run> = {}) {
+  const bars = barsIn(episodes, lines, run).filter(({ passes }) => !passes)
+  return bars.map(({ name }) => name)
 }
 
 /** How bars stand that are missed when times are judged, in a run that only shows them. */
 function shown(episodes: readonly Episode[], lines: readonly Line[]) {
-  const told = episodes.map((one) => tell(one, lines))
-  const bars = barsOf(told, verdict(null), [], 'shown')
+  const bars = barsIn(episodes, lines, { times: 'shown' })
   return bars.flatMap(({ passes, slow }) => (passes && !slow ? [] : slow ? ['slow'] : ['missed']))
 }
 
@@ -57,8 +98,64 @@ const every = (ms: number): readonly number[] =>
   Array.from({ length: Math.ceil(20_000 / ms) }, (_, index) => (index + 1) * ms)
 
 test('each wrong answer misses its bar', () => {
-  for (const wrong of wrongs) assert.deepEqual(missed([], [], wrong), [wrong])
-  assert.deepEqual(missed([], []), [])
+  const calm = [episode('worker paused', 10_000)]
+  for (const wrong of wrongs) {
+    assert.deepEqual(missed(calm, [], { verdict: verdict(wrong) }), [wrong])
+  }
+  assert.deepEqual(missed(calm, []), [])
+})
+
+test('a run in which nothing was broken, asked or audited passes nothing', () => {
+  const calm = [episode('worker paused', 10_000)]
+  assert.deepEqual(missed([], []), ['times something was broken'])
+  for (const [counted, bar] of [
+    ['accepted', 'payments and transfers accepted'],
+    ['reads', 'reads'],
+    ['recalls', 'questions what came of a key'],
+    ['signIns', 'sign-ins'],
+  ] as const) {
+    assert.deepEqual(missed(calm, [], { verdict: { ...verdict(null), [counted]: 0 } }), [bar])
+  }
+  const [unseen] = missed(calm, [], { audit: { checks: 15, offences: [] } })
+  assert.equal(unseen, 'invariants that the audit looked at')
+  assert.equal(readChecks().length, 16)
+  const [broken] = missed(calm, [], { audit: { checks: 16, offences: ['a row'] } })
+  assert.equal(broken, 'invariants broken in the audit')
+})
+
+test('what was never possible misses a bar, what was possible at another time does not', () => {
+  const calm = [episode('worker paused', 10_000)]
+  const [bar] = missed(calm, [], { impossible: ['disk of a standby full'] })
+  assert.match(bar ?? '', /not possible/)
+  assert.deepEqual(missed(calm, [], { impossible: ['worker paused'] }), [])
+})
+
+test('where primaries are killed to see failovers, each one must have brought one', () => {
+  const death = episode('primary, as with its host, killed', 5_000)
+  const lines = payments(every(500), 1)
+  const run = { failovers: true, promotions: 1 }
+  assert.deepEqual(missed([death, death], lines, { ...run, promotions: 2 }), [])
+  for (const promotions of [1, null]) {
+    const [bar] = missed([death, death], lines, { ...run, promotions })
+    assert.equal(bar, 'times a standby became the primary')
+  }
+})
+
+test('a sign-in that fails counts as much as a payment', () => {
+  const gone = [episode('balancer gone', 10_000)]
+  const paying = payments(every(500), 1)
+  assert.deepEqual(missed(gone, [...paying, ...signIns(every(500), 2)]), [])
+  const [bar] = missed(gone, [...paying, ...signIns(every(500), 3)])
+  assert.match(bar ?? '', /failed after one retry/)
+})
+
+test('a refusal is no write, a decline is one', () => {
+  const death = [episode('primary, as with its host, killed', 19_000)]
+  const few = payments([1, 15_100, 19_000, 21_000], 1)
+  const [bar] = missed(death, [...few, ...refusals(every(500))])
+  assert.match(bar ?? '', /longest without a write/)
+  const declined = payments(every(500), 1, 'x', 'insufficient_funds')
+  assert.deepEqual(missed(death, [...few, ...declined]), [])
 })
 
 test('after the death of a server or a balancer a request may fail once, not once more', () => {

@@ -31,7 +31,7 @@ export function fared(lines: readonly Line[], doing: Doing, span: Span): Fared {
   const own = lines.filter((line) => doingOf(line) === doing)
   const under = own.filter(({ began, ended }) => began <= span.to && ended >= span.from)
   const gaps = gapsIn(
-    own.map(({ ended }) => ended),
+    own.filter(isSettled).map(({ ended }) => ended),
     span,
   )
   return {
@@ -46,6 +46,11 @@ export function fared(lines: readonly Line[], doing: Doing, span: Span): Fared {
     refusedOnce: under.filter(({ attempts }) => refused(attempts, 1)).length,
     refusedAfterRetry: under.filter(({ attempts }) => refused(attempts, 2)).length,
   }
+}
+
+/** Who pays nobody is refused without a write: that says nothing of whether money moves. */
+function isSettled(line: Line): boolean {
+  return line.what !== 'move' || line.heard.answer !== null
 }
 
 /** The first so many brought no answer, and none of them took too long. */

@@ -2,6 +2,8 @@ import { doings } from '../load/history.ts'
 import type { Doing, Line } from '../load/history.ts'
 import type { Episode } from '../faults/nemesis.ts'
 import type { Bar } from '../faults/table.ts'
+import { deaths } from '../plan.ts'
+import type { Plan, Times } from '../plan.ts'
 import { fared, reasonsIn } from './gaps.ts'
 import type { Fared } from './gaps.ts'
 import { wrongs } from './judge.ts'
@@ -30,9 +32,8 @@ export type BarSeen = Readonly<{
   slow?: true
 }>
 
-/** Whether a run is judged by how long things took, or shows it only. */
-export type Times = 'judged' | 'shown'
-
+/** The audit of today has so many checks: fewer, and it has not looked at all. */
+const INVARIANTS = 16
 /** Of the moment after all is whole: connections are made anew. */
 const AFTERWARDS_MS = 1_000
 
@@ -53,33 +54,65 @@ export function tell(episode: Episode, lines: readonly Line[]): Told {
   }
 }
 
+/** What became of what was meant to be done. */
+export type Done = Readonly<{
+  told: readonly Told[]
+  /** Names of faults that were meant, and could not be done. */
+  impossible: readonly string[]
+  promotions: number | null
+}>
+
+/** How many invariants were looked at, and the rows that break one. */
+export type Audited = Readonly<{ checks: number; offences: readonly string[] }>
+
 export function barsOf(
-  told: readonly Told[],
+  done: Done,
   verdict: Verdict,
-  audit: readonly string[],
-  times: Times,
+  audit: Audited,
+  { times, failovers }: Pick<Plan, 'times' | 'failovers'>,
 ): readonly BarSeen[] {
-  const counted = wrongs.map((wrong): BarSeen => {
-    const seen = verdict.wrong[wrong].length
-    return { name: wrong, limit: '0', seen: String(seen), passes: seen === 0 }
-  })
+  const { told } = done
   const unhealed = told.filter(({ missing }) => missing !== null).length
   return [
-    ...counted,
-    {
-      name: 'invariants broken in the audit',
-      limit: '0',
-      seen: String(audit.length),
-      passes: audit.length === 0,
-    },
-    {
-      name: 'times the cluster did not heal by itself',
-      limit: '0',
-      seen: String(unhealed),
-      passes: unhealed === 0,
-    },
+    ...wrongs.map((wrong) => none(wrong, verdict.wrong[wrong].length)),
+    none('invariants broken in the audit', audit.offences.length),
+    none('times the cluster did not heal by itself', unhealed),
+    ...barsOfWork(done, verdict, audit),
+    ...(failovers ? [barOfPromotions(done)] : []),
     ...barsOfFaults(told, times),
   ]
+}
+
+function none(name: string, seen: number): BarSeen {
+  return { name, limit: '0', seen: String(seen), passes: seen === 0 }
+}
+
+function least(name: string, limit: number, seen: number): BarSeen {
+  return { name, limit: `>= ${limit}`, seen: String(seen), passes: seen >= limit }
+}
+
+/** A run in which little happened proves nothing. */
+function barsOfWork(
+  { told, impossible }: Done,
+  verdict: Verdict,
+  audit: Audited,
+): readonly BarSeen[] {
+  const done = new Set(told.flatMap(({ faults }) => faults))
+  const never = new Set(impossible.filter((name) => !done.has(name)))
+  return [
+    least('times something was broken', 1, told.length),
+    none('faults that were not possible, however often tried', never.size),
+    least('payments and transfers accepted', 1, verdict.accepted),
+    least('reads', 1, verdict.reads),
+    least('questions what came of a key', 1, verdict.recalls),
+    least('sign-ins', 1, verdict.signIns),
+    least('invariants that the audit looked at', INVARIANTS, audit.checks),
+  ]
+}
+
+function barOfPromotions({ told, promotions }: Done): BarSeen {
+  const killed = told.filter(({ faults }) => faults.includes(deaths.host)).length
+  return least('times a standby became the primary', killed, promotions ?? 0)
 }
 
 function barsOfFaults(told: readonly Told[], times: Times): readonly BarSeen[] {
@@ -103,7 +136,7 @@ function barsOfFaults(told: readonly Told[], times: Times): readonly BarSeen[] {
     const most = Math.max(...all.map(({ fared }) => fared.write.longestGapMs))
     if (writesWithinMs !== undefined) add('longest without a write', writesWithinMs, most, 0, ' ms')
     const sum = (kind: keyof Fared): number =>
-      all.reduce((sum, { fared }) => sum + fared.write[kind] + fared.read[kind], 0)
+      all.reduce((sum, { fared }) => sum + ofAll(fared, kind), 0)
     if (bar.oneRetryHelps) {
       const what = 'requests that failed after one retry'
       add(what, 0, sum('failedAfterRetry'), sum('refusedAfterRetry'))
@@ -113,6 +146,11 @@ function barsOfFaults(told: readonly Told[], times: Times): readonly BarSeen[] {
     }
     return bars
   })
+}
+
+/** Of all that customers do. */
+function ofAll(fared: Told['fared'], kind: keyof Fared): number {
+  return doings.reduce((sum, doing) => sum + fared[doing][kind], 0)
 }
 
 export type Report = Readonly<{
@@ -127,6 +165,8 @@ export type Report = Readonly<{
   calm: Readonly<Record<Doing, Fared>>
   /** How often a standby became the primary. */
   promotions: number | null
+  /** What could not be done. */
+  impossible: readonly string[]
   verdict: Verdict
   audit: readonly string[]
   episodes: readonly Told[]
@@ -177,7 +217,7 @@ function faultTable(episodes: readonly Told[]): readonly string[] {
     .map(([name, all]) => {
       const gaps = doings.map((doing) => spread(all.map(({ fared }) => fared[doing].longestGapMs)))
       const sum = (kind: 'failedOnce' | 'failedAfterRetry'): string =>
-        String(all.reduce((sum, { fared }) => sum + fared.write[kind] + fared.read[kind], 0))
+        String(all.reduce((sum, { fared }) => sum + ofAll(fared, kind), 0))
       const whole = spread(all.map(({ wholeAfterMs }) => wholeAfterMs))
       const failed = [sum('failedOnce'), sum('failedAfterRetry')]
       return [name, String(all.length), ...gaps, ...failed, whole]
@@ -195,8 +235,9 @@ function spread(values: readonly number[]): string {
 
 const DETAILS = 10
 
-function details({ verdict, audit, bars, episodes }: Report): readonly string[] {
+function details({ verdict, audit, bars, episodes, impossible }: Report): readonly string[] {
   const lines = [
+    ...impossible.map((name) => `not possible, and skipped: ${name}`),
     ...wrongs.flatMap((wrong) =>
       verdict.wrong[wrong].slice(0, DETAILS).map((what) => `${wrong}: ${what}`),
     ),

@@ -21,34 +21,48 @@ export const CALM_MS = 3_000
 /** Then the cluster has not healed by itself, which is a finding. */
 const WHOLE_WITHIN_MS = 120_000
 const LOOK_MS = 500
+/** So often a fault is tried that is not possible at once. */
+const TRIES = 5
 
-/** Does it, lets it last, undoes it, and waits until all is whole. Null: not possible now. */
+/** What was done, if anything, and what was not possible, however often it was tried. */
+export type Broken = Readonly<{ episode: Episode | null; impossible: readonly Fault[] }>
+
+/** Does it, lets it last, undoes it, and waits until all is whole. */
 export async function breakOnce(
   picture: Picture,
   faults: readonly Fault[],
   mostMs: number,
   random: Random,
-): Promise<Episode | null> {
+): Promise<Broken> {
   const from = moment()
   const struck: Struck[] = []
   const done: Fault[] = []
+  const impossible: Fault[] = []
   for (const fault of faults) {
-    const one = await fault.strike(picture, random)
-    if (one === null) continue
+    const one = await strike(picture, fault, random)
+    if (one === null) {
+      impossible.push(fault)
+      continue
+    }
     struck.push(one)
     done.push(fault)
   }
-  if (done.length === 0) return null
+  if (done.length === 0) return { episode: null, impossible }
   await delay(Math.max(...done.map((fault) => lastsMs(fault, mostMs, random))))
   const healed = moment()
   for (const { heal } of struck) await heal()
   const missing = await untilWhole(picture)
-  return {
-    faults: done,
-    victims: struck.flatMap(({ victims }) => victims.map(({ name }) => name)),
-    span: { from, to: moment() },
-    healed,
-    missing,
+  const victims = struck.flatMap((one) => one.victims.map(({ name }) => name))
+  const span = { from, to: moment() }
+  return { episode: { faults: done, victims, span, healed, missing }, impossible }
+}
+
+/** Who is to be struck may not be known at a moment. Null: nor later. */
+async function strike(picture: Picture, fault: Fault, random: Random): Promise<Struck | null> {
+  for (let tries = 1; ; tries += 1) {
+    const struck = await fault.strike(picture, random)
+    if (struck !== null || tries === TRIES) return struck
+    await delay(LOOK_MS)
   }
 }
 

@@ -106,6 +106,23 @@ function parted(what: string, whom: Whom, from: readonly Kind[], cut: Cut, bar: 
   }
 }
 
+/** Killed, and not started again: what has no other way stands still for all that time. */
+function gone(what: string, whom: Whom, bar: Bar): Fault {
+  return {
+    name: `${what} gone`,
+    lastsMs: [10_000, 30_000],
+    bar,
+    strike: async (picture, random) => {
+      const host = await whom(picture, random)
+      const roots = host ? rootsOf(picture, host, 'all') : []
+      if (!host || roots.length === 0) return null
+      killAll(roots)
+      await picture.keepDown(host)
+      return { victims: [host], heal: async () => await picture.startAgain(host) }
+    },
+  }
+}
+
 /** So long payments wait for a standby that will never hear of them. */
 const PARTED_MS = 4_000
 
@@ -172,13 +189,14 @@ function clockJumps(kind: Kind, seconds: number): Fault {
 }
 
 const everyone: readonly Kind[] = ['balancer', 'postgres', 'etcd']
-const gone: Bar = { oneRetryHelps: true }
+const taken: Bar = { oneRetryHelps: true }
 const unnoticed: Bar = { nothingFails: true }
 
 /** Everything that is done to a cluster. */
 export const faults: readonly Fault[] = [
-  killed('server', any('server'), gone),
-  killed('balancer', any('balancer'), gone),
+  killed('server', any('server'), taken),
+  killed('balancer', any('balancer'), taken),
+  gone('balancer', any('balancer'), taken),
   killed('worker, and the bank in it,', any('worker'), unnoticed),
   killed('auth layer', any('auth'), {}),
   killed('primary, as with its host,', primary, writesBack),
