@@ -102,7 +102,7 @@ function farthingFiles(place: Place): readonly File[] {
   return environmentFiles(place, deployment, {
     environment: 'development',
     keysFile: '/run/secrets/keys.json',
-    more: [],
+    more: {},
   })
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { dirname } from 'node:path'
 import { StartRefused } from '../../errors.ts'
@@ -72,11 +72,19 @@ export function writeHostFiles(hostsFile: string, folder: string): readonly stri
   return allOf(deployment.places).map((place) => {
     const host = `${folder}/${place.name}-${place.address}`
     for (const { path, text } of filesOf(place, deployment)) {
-      mkdirSync(dirname(host + path), { recursive: true, mode: 0o700 })
+      makeOpen(dirname(host + path), folder)
       writeFileSync(host + path, text, { mode: 0o600 })
     }
     return host
   })
+}
+
+/** As on a host, where whoever copies the tree gives its modes to `/` and `/etc`. */
+function makeOpen(path: string, within: string): void {
+  if (path === within) return
+  makeOpen(dirname(path), within)
+  mkdirSync(path, { recursive: true })
+  chmodSync(path, 0o755)
 }
 
 type OnHosts = Deployment & Readonly<{ settings: Hosts['settings'] }>
@@ -125,10 +133,12 @@ function farthingFiles(place: Place, deployment: OnHosts, keys: string): readonl
   return environmentFiles(place, deployment, {
     environment: 'production',
     keysFile: `/etc/farthing/${keys}`,
-    more: [
-      `NODE_EXTRA_CA_CERTS=${tls.ca}`,
-      ...Object.entries(deployment.settings).map(([name, value]) => `${name}=${value}`),
-    ],
+    more: {
+      NODE_EXTRA_CA_CERTS: tls.ca,
+      // The unit's RuntimeDirectory: there `farthing reload` finds more servers than one.
+      ...(place.kind === 'server' && { DATA_DIR: '/run/farthing' }),
+      ...deployment.settings,
+    },
   })
 }
 
@@ -160,6 +170,11 @@ function readHosts(path: string): Hosts {
   }
   if (!Array.isArray(given.repository) || given.repository.length === 0) {
     problems.push('"repository" must list the lines of pgbackrest.conf that say where back-ups go')
+  }
+  for (const [name, value] of Object.entries(given.settings ?? {})) {
+    if (!/^[A-Z][A-Z\d_]*$/.test(name) || typeof value !== 'string' || /[\0\n\r]/.test(value)) {
+      problems.push(`"${name}" in "settings" must be a setting's name, with one line of text`)
+    }
   }
   if (problems.length > 0) throw new StartRefused(`${path}: ${problems.join('; ')}.`)
   const unset = { sharedBuffers: '1GB', redisMemory: '512mb', settings: {} }

@@ -155,7 +155,7 @@ function farthingFiles(place: Place, deployment: Deployment, keys: string): read
   return environmentFiles(place, deployment, {
     environment: 'development',
     keysFile: `${dir}/keys/${keys}`,
-    more: [`DATA_DIR=${dir}/${place.name}/data`],
+    more: { DATA_DIR: `${dir}/${place.name}/data` },
   })
 }
 

@@ -51,8 +51,9 @@ export function patroniFiles(place: Place, deployment: Deployment): readonly Fil
     REWINDER_PASSWORD: secrets.rewinder,
     SHARED_BUFFERS: deployment.sharedBuffers,
     MAX_WAL_SIZE: deployment.systemd ? '4GB' : '512MB',
-    // A watchdog resets a host whose Patroni hangs. One machine has one for all.
-    WATCHDOG: deployment.systemd ? 'automatic' : "'off'",
+    // Resets a host whose Patroni hangs: docs/operate.md has what it needs. One machine has one for
+    // all.
+    WATCHDOG: deployment.systemd ? ['mode: required', 'safety_margin: 1'] : ["mode: 'off'"],
     ARCHIVE_COMMAND: JSON.stringify(archive.command),
     RESTORE_COMMAND: JSON.stringify(archive.restore),
     ...access(deployment),

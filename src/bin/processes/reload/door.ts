@@ -1,11 +1,12 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { access, constants, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Config } from '../../../config.ts'
+import { StartRefused } from '../../../errors.ts'
 import { type Place, GONE_WITHIN_MS } from '../keep.ts'
 
 /** How `farthing reload` finds the process that it speaks with. Only the owner reads it. */
@@ -22,11 +23,15 @@ const SECRET_BYTES = 24
 /**
  * Opens the door at which `farthing reload` knocks, on this machine alone: it asks for new
  * processes in all places, one after the other, and hears how far they are. Gives what closes it.
+ *
+ * @throws StartRefused when DATA_DIR cannot be written.
  */
 export async function openReloadDoor(
   { dataDir, port: apiPort }: Config,
   places: readonly Place[],
 ): Promise<() => Promise<void>> {
+  const folder = platesIn(dataDir)
+  await makeFolder(folder)
   const secret = randomBytes(SECRET_BYTES).toString('base64url')
   let busy = false
   const server = createServer((request, response) => {
@@ -43,15 +48,27 @@ export async function openReloadDoor(
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  const plate = join(platesIn(dataDir), `${apiPort}.json`)
+  const plate = join(folder, `${apiPort}.json`)
   const text = JSON.stringify({ pid: process.pid, apiPort, port, secret } satisfies DoorPlate)
-  await mkdir(platesIn(dataDir), { recursive: true, mode: 0o700 })
   await writeFile(`${plate}.draft`, text, { mode: 0o600 })
   await rename(`${plate}.draft`, plate)
   return async () => {
     server.close()
     server.closeAllConnections()
     await rm(plate, { force: true })
+  }
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 })
+    await access(path, constants.W_OK)
+  } catch (cause) {
+    throw new StartRefused(
+      `${path} cannot be written, where \`farthing reload\` would find these servers: set ` +
+        `DATA_DIR to a folder that this user may write in. ${String(cause)}`,
+      { cause },
+    )
   }
 }
 
