@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo, Server } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config.ts'
 import { StartRefused } from '../errors.ts'
 import type { AuthDoor } from './auth/build.ts'
@@ -87,9 +88,29 @@ export async function listenAuth(
   }
 }
 
+/** The processes of a start that was killed end by themselves within so long. */
+const ORPHANS_END_MS = 6_000
+const TRY_AGAIN_MS = 100
+
+async function listenOnceFree(port: number, host: string): Promise<Server> {
+  const deadline = performance.now() + ORPHANS_END_MS
+  for (;;) {
+    const server = createServer()
+    try {
+      server.listen({ port, host })
+      await once(server, 'listening')
+      return server
+    } catch (error) {
+      const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+      if (!isTaken || performance.now() > deadline) throw error
+      await sleep(TRY_AGAIN_MS)
+    }
+  }
+}
+
 /**
- * Ports that are free now, each where that was asked for, and any free one for 0: whoever starts
- * others must know where they will listen.
+ * Ports that are free now or in a moment, each where that was asked for, and any free one for 0:
+ * whoever starts others must know where they will listen.
  *
  * @param asked By the name of the setting.
  * @throws StartRefused as `listenApi` does.
@@ -103,9 +124,7 @@ export async function freePorts<S extends string>(
   try {
     // All are held until the last one is found: none is found twice.
     for (const [setting, port] of Object.entries(asked) as [S, number][]) {
-      const server = createServer()
-      server.listen({ port, host })
-      await named(setting, port, once(server, 'listening'))
+      const server = await named(setting, port, listenOnceFree(port, host))
       open.push(server)
       found[setting] = (server.address() as AddressInfo).port
     }
