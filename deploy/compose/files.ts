@@ -62,7 +62,6 @@ const deployment: Deployment = {
   redisMemory: '256mb',
   archive: {
     command: 'test ! -f /archive/%f && cp %p /archive/%f.new && mv /archive/%f.new /archive/%f',
-    restore: 'cp /archive/%f %p',
   },
 }
 /** As PostgreSQL sees the balancers: they are in its network, too. */

@@ -51,18 +51,19 @@ export function patroniFiles(place: Place, deployment: Deployment): readonly Fil
     REWINDER_PASSWORD: secrets.rewinder,
     SHARED_BUFFERS: deployment.sharedBuffers,
     MAX_WAL_SIZE: deployment.systemd ? '4GB' : '512MB',
+    // What a standby that was away finds on the primary. One that was longer is copied anew.
+    WAL_KEEP_SIZE: deployment.systemd ? '4GB' : '256MB',
     // Resets a host whose Patroni hangs: docs/operate.md has what it needs. One machine has one for
     // all.
     WATCHDOG: deployment.systemd ? ['mode: required', 'safety_margin: 1'] : ["mode: 'off'"],
     ARCHIVE_COMMAND: JSON.stringify(archive.command),
-    RESTORE_COMMAND: JSON.stringify(archive.restore),
     ...access(deployment),
     ...security(deployment),
   })
   return [{ path: config, text }, ...archive.files]
 }
 
-type Archive = Readonly<{ command: string; restore: string; files: readonly File[] }>
+type Archive = Readonly<{ command: string; files: readonly File[] }>
 
 function archiveFor(place: Place, { archive, paths }: Deployment): Archive {
   if ('command' in archive) return { ...archive, files: [] }
@@ -79,7 +80,6 @@ function archiveFor(place: Place, { archive, paths }: Deployment): Archive {
   const pgbackrest = `pgbackrest --config=${own.config} --stanza=farthing`
   return {
     command: `${pgbackrest} archive-push %p`,
-    restore: `${pgbackrest} archive-get %f "%p"`,
     files: [{ path: own.config, text }],
   }
 }

@@ -49,7 +49,6 @@ export type Deployment = Readonly<{
   /** How much of its host a database may have. */
   sharedBuffers: string
   redisMemory: string
-  /** Where WAL and back-ups go: as lines of pgbackrest.conf, or by two commands of one's own. */
-  archive:
-    Readonly<{ repository: readonly string[] }> | Readonly<{ command: string; restore: string }>
+  /** Where WAL and back-ups go: as lines of pgbackrest.conf, or WAL by a command of one's own. */
+  archive: Readonly<{ repository: readonly string[] }> | Readonly<{ command: string }>
 }>

@@ -28,12 +28,12 @@ export function draw(sights: Sights): string {
     `Money moves: ${writes ? 'yes' : 'NO'}. Reads: ${reads ? 'yes' : 'NO'}.`,
     ...(supervised ? [] : ['Nobody starts again what ends: `farthing cluster up` does.']),
   ]
-  const legend = '● does its work   ◐ runs, and does not   ○ down'
+  const legend = '● does its work   ◐ runs, and does not   ○ down   ↻ times started again'
   return [head, ...lines, '', ...verdict, legend].map(cut).join('\n')
 }
 
 function drawOne(floor: string, { place, condition, note, restarts }: Sight): string {
-  const again = restarts > 0 ? ` (started again ${restarts}x)` : ''
+  const again = restarts > 0 ? ` ↻${restarts}` : ''
   const at = portOf(place)
   const parts = [floor.padEnd(10), marks[condition], place.name.padEnd(10), at.padEnd(18)]
   return `${parts.join(' ')} ${note}${again}`
