@@ -29,11 +29,15 @@ export async function findOut(
       await inTime(tx.query('begin'), left)
       await inTime(lockAccounts(tx, accounts), left)
       const stands = await inTime(hasEntry(tx, mark), left)
-      const warnings = tx.warnings()
+      if (!stands) {
+        await inTime(tx.query('rollback'), left)
+        return false
+      }
       // It may stand here alone, if somebody ended its wait for the standby: then this one waits.
-      if (stands) await inTime(tx.query(somethingToCommit), left)
+      const warnings = tx.warnings()
+      await inTime(tx.query(somethingToCommit), left)
       await inTime(tx.query('commit'), left)
-      return tx.warnings() > warnings ? null : stands
+      return tx.warnings() > warnings ? null : true
     } catch (error) {
       own.drop()
       if (!(toAppError(error) instanceof AppError)) throw error

@@ -58,6 +58,9 @@ async function untilPrinted(running: Farthing, words: RegExp): Promise<void> {
   }
 }
 
+/** It stops in five seconds; the rest is for a busy machine. */
+const STOPPED_MS = 15_000
+
 async function stopped(child: ChildProcess, exited: Promise<[number | null]>): Promise<number> {
   const started = performance.now()
   child.kill('SIGTERM')
@@ -87,7 +90,8 @@ test('start prints the address and two demo users with money, and stops in time'
   assert.deepEqual(await audit.exited, [0, null], audit.output())
   assert.match(audit.output(), /The books are right/)
 
-  assert((await stopped(running.child, running.exited)) < 5_000)
+  const ms = await stopped(running.child, running.exited)
+  assert(ms < STOPPED_MS, `it stopped after ${ms} ms`)
 })
 
 test('a data directory that cannot be made is refused in one sentence', async () => {
