@@ -34,18 +34,20 @@ type Line = Readonly<{ socket: Socket; readings: ReturnType<typeof createReading
 
 /**
  * So many connections, all of them open: how long it takes to open them is not how long an answer
- * takes. One that the server closes is opened anew.
+ * takes. Of those that the server closes, because they rest for too long, each is opened anew when
+ * it is missing: hundreds at a time would be another flood.
  */
 export async function openLines(ask: LinesAsk): Promise<Lines> {
   const lines = new Set<Line>()
   const free: Line[] = []
   const waiting: Due[] = []
-  let first = 0
-  let closing = false
+  let [first, opening] = [0, 0]
 
   async function open(): Promise<void> {
+    opening += 1
     const socket = connect({ host: '127.0.0.1', port: ask.port, noDelay: true })
     await once(socket, 'connect')
+    opening -= 1
     const line: Line = { socket, readings: createReadings(), due: null, open: true }
     lines.add(line)
     free.push(line)
@@ -63,7 +65,6 @@ export async function openLines(ask: LinesAsk): Promise<Lines> {
     const { due } = line
     line.due = null
     if (due) ask.failed(due, why)
-    if (!closing) void open()
   }
 
   function hear(line: Line, chunk: Buffer): void {
@@ -107,7 +108,10 @@ export async function openLines(ask: LinesAsk): Promise<Lines> {
     send: (due) => {
       const line = first < waiting.length ? null : freeLine()
       if (line) write(line, due)
-      else waiting.push(due)
+      else {
+        waiting.push(due)
+        if (lines.size + opening < ask.count) void open()
+      }
     },
     giveUp: () => {
       const late = performance.now() - ask.patienceMs
@@ -118,7 +122,6 @@ export async function openLines(ask: LinesAsk): Promise<Lines> {
       for (const line of lines) if (line.due && line.due.at < late) end(line, 'no answer in time')
     },
     close: () => {
-      closing = true
       for (const line of lines) end(line, 'it was closed here')
     },
   }

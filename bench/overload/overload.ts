@@ -15,6 +15,8 @@ export type OverloadAsk = Readonly<{
   seconds: Readonly<{ capacity: number; calm: number; flood: number; after: number }>
   patienceMs: number
   connections: number
+  /** Enough to keep the servers busy, and so few that none of them is refused. */
+  callers: number
   /** Each process that makes load is shown to this before it does. */
   giveToLoad: (pid: number) => Promise<void>
   /** The processes that shall not grow. */
@@ -40,8 +42,8 @@ export type Stretch = Heard & Readonly<{ perSecond: number; seconds: number }>
 const TIMES = 5
 /** In the calm before and after. */
 const CALM_SHARE = 0.25
-/** Enough to keep two servers busy, and so few that none of them is refused. */
-const CALLERS = 128
+/** What is compiled as it runs begins slowly. */
+const WARM_UP_SECONDS = 5
 /** As normal as before: no slower than the one, or so much slower than the calm before. */
 const NORMAL_MS = 250
 const NORMAL_TIMES = 3
@@ -58,8 +60,8 @@ export async function overload(ask: OverloadAsk): Promise<Overloaded> {
   const load = await startChild<Flood>('flood.ts', setup)
   try {
     await Promise.all([clients, load].map(async ({ pid }) => await ask.giveToLoad(pid)))
-    await findCapacity(clients, what, 1)
-    const capacityPerSecond = await findCapacity(clients, what, seconds.capacity)
+    await findCapacity(clients, ask, WARM_UP_SECONDS)
+    const capacityPerSecond = await findCapacity(clients, ask, seconds.capacity)
     say(`capacity: ${capacityPerSecond.toFixed(0)} ${what}/s`)
     const stretch = async (times: number, length: number): Promise<Stretch> => {
       const perSecond = capacityPerSecond * times
@@ -85,11 +87,11 @@ export async function overload(ask: OverloadAsk): Promise<Overloaded> {
 
 async function findCapacity(
   clients: Child<Clients>,
-  what: FloodAsk['what'],
+  { what, callers }: OverloadAsk,
   seconds: number,
 ): Promise<number> {
   const asked = what === 'payments' ? 'payment' : 'user'
-  const sample = await clients.ask({ what: asked, connections: CALLERS, ms: seconds * 1_000 })
+  const sample = await clients.ask({ what: asked, connections: callers, ms: seconds * 1_000 })
   return sample.count / sample.seconds
 }
 

@@ -20,6 +20,8 @@ const gauges = [
   'farthing_http_inside{kind="reads"}',
   'farthing_http_inside_limit{kind="writes"}',
   'farthing_http_inside_limit{kind="reads"}',
+  'farthing_http_waiting{kind="writes"}',
+  'farthing_http_waiting{kind="reads"}',
   'farthing_ledger_waiting',
   'farthing_pool_connections{state="waited_for"}',
 ] as const

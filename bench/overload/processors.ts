@@ -11,23 +11,26 @@ export type Shares = Readonly<{
   giveToLoad: (pid: number) => Promise<void>
 }>
 
+/** With fewer, one for the load would be too much to take from the service. */
+const ENOUGH = 4
+
 /**
- * Keeps the first processor for the load, so that it and the service do not slow each other down:
- * of a flood, most is work for whoever makes it. This process, and all that it starts from now on,
- * have the others. Where that cannot be told (not Linux, or one processor alone) all share all.
+ * Keeps the first processor for the load, so that it and the service do not slow each other down.
+ * This process, and all that it starts from now on, have the others. Where there are few, or where
+ * that cannot be told (not Linux), all share all: then the load is part of what is too much.
  */
 export async function shareProcessors(): Promise<Shares> {
   const last = os.availableParallelism() - 1
   try {
-    if (last < 1) throw new Error('there is one processor')
+    if (last + 1 < ENOUGH) throw new Error('there are few')
     await run('taskset', ['-acp', `1-${last}`, String(process.pid)])
   } catch {
     return { describe: 'Load and service share all processors.', giveToLoad: async () => {} }
   }
   return {
     describe:
-      `The load has the first processor for itself; servers and PostgreSQL have ` +
-      `${last === 1 ? 'the other one' : `the other ${last}`}.`,
+      'The load has the first processor for itself; servers and PostgreSQL have ' +
+      `the other ${last}.`,
     giveToLoad: async (pid) => {
       await run('taskset', ['-acp', '0', String(pid)])
     },

@@ -16,6 +16,7 @@ const PEOPLE = 2_000
 const SERVERS = 2
 const PATIENCE_MS = 20_000
 const CONNECTIONS = 2_000
+const CALLERS = 128
 const seconds = { capacity: 5, calm: 10, flood: Number(process.env['SECONDS'] ?? 60), after: 15 }
 const keep = process.env['SECONDS'] === undefined
 
@@ -38,6 +39,7 @@ try {
       seconds,
       patienceMs: PATIENCE_MS,
       connections: CONNECTIONS,
+      callers: CALLERS,
       giveToLoad,
       say,
     }
@@ -73,7 +75,7 @@ async function report(
   const text = [
     '# Overload',
     await describeMachine('npm run overload', loadBefore),
-    `${SERVERS} servers that share a port. ${shares.describe} What they can do is found first, by 128 callers who ` +
+    `${SERVERS} servers that share a port. ${shares.describe} What they can do is found first, by ${CALLERS} callers who ` +
       'each wait for an answer. Then requests come by the clock, whoever was answered, and are timed from when they ' +
       'were due: a quarter of that, five times that, and a quarter again.',
     ...runs.map(printRun),

@@ -6,6 +6,7 @@ export type AdmissionCounts = readonly Readonly<{
   kind: string
   inside: number
   limit: number
+  waiting: number
   admitted: number
   refused: number
 }>[]
@@ -32,9 +33,18 @@ export function gaugeAdmission(registry: Registry, counts: () => AdmissionCounts
       for (const { kind, limit: now } of counts()) limit.set({ kind }, now)
     },
   })
+  const waiting = new Gauge({
+    name: 'farthing_http_waiting',
+    help: 'Requests of a new crowd that wait until they may be worked on',
+    labelNames,
+    registers,
+    collect: () => {
+      for (const { kind, waiting: now } of counts()) waiting.set({ kind }, now)
+    },
+  })
   const decided = new Counter({
     name: 'farthing_http_admission_total',
-    help: 'Requests that were let in, and those that were refused because too many were inside',
+    help: 'Requests that were let in, and those that were refused because there were too many',
     labelNames: ['kind', 'outcome'],
     registers,
     collect: () => {

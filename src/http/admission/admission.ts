@@ -1,6 +1,8 @@
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { AppError } from '../../errors.ts'
 import type { Access } from '../actor.ts'
+import { kindOf, kinds } from './kinds.ts'
+import type { Kind } from './kinds.ts'
 import { createLimit } from './limit.ts'
 import type { Counts, Limit } from './limit.ts'
 
@@ -11,12 +13,13 @@ declare module 'fastify' {
   }
 }
 
-const kinds = ['reads', 'writes'] as const
+const TIDY_EVERY_MS = 250
+/** What answers say that nobody worked on. */
+const REFUSALS: readonly number[] = [429, 503]
 
-/** Reads wait for other things than writes, and a crowd of the one does not shut out the other. */
 export type Admission = Readonly<{
-  of: (kind: (typeof kinds)[number]) => Limit
-  counts: () => readonly Readonly<Counts & { kind: string }>[]
+  of: (kind: Kind) => Limit
+  counts: () => readonly Readonly<Counts & { kind: Kind }>[]
 }>
 
 function milliseconds(): number {
@@ -24,10 +27,32 @@ function milliseconds(): number {
 }
 
 export function createAdmission(): Admission {
-  const limits = { reads: createLimit(milliseconds), writes: createLimit(milliseconds) }
+  const limits = Object.fromEntries(kinds.map((kind) => [kind, createTidyLimit()]))
+  const of = (kind: Kind): Limit => limits[kind] as Limit
+  return { of, counts: () => kinds.map((kind) => ({ kind, ...of(kind).counts() })) }
+}
+
+/** A limit in real time, looked after while somebody waits. */
+function createTidyLimit(): Limit {
+  const limit = createLimit(milliseconds)
+  let timer: NodeJS.Timeout | null = null
+
+  function tidyLater(): void {
+    if (timer !== null || limit.counts().waiting === 0) return
+    timer = setTimeout(() => {
+      timer = null
+      limit.tidy()
+      tidyLater()
+    }, TIDY_EVERY_MS)
+  }
+
   return {
-    of: (kind) => limits[kind],
-    counts: () => kinds.map((kind) => ({ kind, ...limits[kind].counts() })),
+    ...limit,
+    enter: (turn) => {
+      const isWelcome = limit.enter(turn)
+      tidyLater()
+      return isWelcome
+    },
   }
 }
 
@@ -39,20 +64,23 @@ export function createAdmission(): Admission {
  */
 export function limitRoute(admission: Admission, route: RouteOptions, access: Access): void {
   if (!isWork(access)) return
-  const limit = admission.of(route.method === 'GET' || route.method === 'HEAD' ? 'reads' : 'writes')
+  const limit = admission.of(kindOf([route.method].flat()[0], route.url))
   route.preHandler = [...[route.preHandler ?? []].flat(), enter]
   route.onSend = [leave, ...[route.onSend ?? []].flat()]
 
   type Done = (error?: Error) => void
 
   function enter(request: FastifyRequest, _reply: FastifyReply, done: Done): void {
-    request.admitted = limit.enter()
-    if (request.admitted) done()
-    else done(new AppError('overloaded'))
+    const isWelcome = limit.enter((isIn) => {
+      request.admitted = isIn
+      if (isIn) done()
+      else done(new AppError('overloaded'))
+    })
+    if (!isWelcome) done(new AppError('overloaded'))
   }
 
-  function leave(request: FastifyRequest, _reply: FastifyReply, _body: unknown, done: Done): void {
-    if (request.admitted) limit.leave()
+  function leave(request: FastifyRequest, reply: FastifyReply, _body: unknown, done: Done): void {
+    if (request.admitted) limit.leave(!REFUSALS.includes(reply.statusCode))
     request.admitted = false
     done()
   }

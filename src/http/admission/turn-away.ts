@@ -3,6 +3,8 @@ import { AppError } from '../../errors.ts'
 import { retryAfterOf, toProblem } from '../refusals/to-problem.ts'
 import { requestIdOf } from '../request-id.ts'
 import type { Admission } from './admission.ts'
+import { kindOf } from './kinds.ts'
+import type { Kind } from './kinds.ts'
 
 /** The same for all: to make one for each would cost as much as the rest of the refusal. */
 const overloaded = new AppError('overloaded')
@@ -19,7 +21,7 @@ export function turnAway(server: Server, admission: Admission, leaving: () => bo
   const handlers = server.listeners('request') as RequestListener[]
   server.removeAllListeners('request')
   server.on('request', (request, response) => {
-    const kind = kindOf(request)
+    const kind = workOf(request)
     if (kind === null || leaving() || admission.of(kind).hasRoom()) {
       for (const handle of handlers) handle.call(server, request, response)
     } else refuse(request, response)
@@ -27,12 +29,12 @@ export function turnAway(server: Server, admission: Admission, leaving: () => bo
 }
 
 /** By the path alone; null for what waits for its turn elsewhere, and for what never waits. */
-function kindOf({ method, url = '', headers }: IncomingMessage): 'reads' | 'writes' | null {
+function workOf({ method, url = '', headers }: IncomingMessage): Kind | null {
   if (!url.startsWith('/v1/') || headers.host === undefined) return null
   if (url.startsWith('/v1/session') || (method === 'POST' && /^\/v1\/user\/?(\?|$)/.test(url))) {
     return null
   }
-  return method === 'GET' || method === 'HEAD' ? 'reads' : 'writes'
+  return kindOf(method, url)
 }
 
 function refuse(request: IncomingMessage, response: ServerResponse): void {

@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import { afterEach, beforeEach, test } from 'node:test'
 import { createAdmission } from '../../../src/http/admission/admission.ts'
+import { kinds } from '../../../src/http/admission/kinds.ts'
+import type { Kind } from '../../../src/http/admission/kinds.ts'
 import { AppError } from '../../../src/errors.ts'
 import type { HttpParts } from '../../../src/http/parts.ts'
 import { pipeline, printRequest } from '../../chaos/kit/pipeline.ts'
@@ -12,8 +14,9 @@ import { until } from '../../kit/until.ts'
 import { openDoor } from '../door.ts'
 import type { Door } from '../door.ts'
 
-/** As many as a server at rest takes. */
-const BURST = 400
+/** As many as a server at rest works on, and as many as it lets wait, with those. */
+const INSIDE = 64
+const CROWD = 400
 
 let held: PromiseWithResolvers<never>
 /** Every flow waits until the test lets all of them go. */
@@ -39,11 +42,16 @@ function letGo(): void {
   held.reject(new AppError('database_unavailable'))
 }
 
-const inside = (kind: 'reads' | 'writes'): number => admission.of(kind).counts().inside
+const inside = (kind: Kind): number => admission.of(kind).counts().inside
+const waiting = (kind: Kind): number => admission.of(kind).counts().waiting
 
-function read(): Ask {
+function inquire(): Ask {
   const token = door.me.authorization.slice('Bearer '.length)
   return { method: 'GET', path: `/v1/request/a-key`, token }
+}
+
+function read(): Ask {
+  return { ...inquire(), path: `/v1/user/${door.me.id}` }
 }
 
 function pay(): Ask {
@@ -55,14 +63,15 @@ function pay(): Ask {
 async function crowd(ask: Ask) {
   const answers = pipeline(
     api,
-    Array.from({ length: BURST + 1 }, () => ask),
+    Array.from({ length: CROWD + 1 }, () => ask),
   )
   return await answers
 }
 
 test('a full server refuses before it looks, and says when to ask again', async () => {
   const answers = crowd(pay())
-  await until('it is full', () => inside('writes') === BURST)
+  await until('it is full', () => inside('writes') + waiting('writes') === CROWD)
+  assert.equal(inside('writes'), INSIDE)
   const body = '{"not":"read'
   const answer = await fetch(`${api}/v1/transaction`, { method: 'POST', body })
   assert.equal(answer.status, 429)
@@ -83,12 +92,27 @@ test('a full server refuses before it looks, and says when to ask again', async 
   const signUp: Ask = { method: 'POST', path: '/v1/user', body: login }
   assert.deepEqual(await statuses(signIn, signUp), [503, 400], 'the auth layer has its own limits')
 
-  const looking = pipeline(api, [read()])
-  await until('reads are let in', () => inside('reads') === 1)
+  const looking = pipeline(api, [read(), inquire()])
+  await until('others are let in', () => inside('reads') === 1 && inside('inquiries') === 1)
   letGo()
-  assert.equal((await looking)[0]?.status, 503)
-  assert.equal((await answers).filter((one) => one?.status === 429).length, 1)
-  assert.deepEqual([inside('reads'), inside('writes')], [0, 0])
+  for (const looked of await looking) assert.equal(looked?.status, 503)
+  await answers
+  assert.deepEqual(kinds.map(inside), [0, 0, 0])
+  assert.deepEqual(kinds.map(waiting), [0, 0, 0])
+})
+
+test('who waits in vain hears in two seconds that nothing happened', async () => {
+  const answers = pipeline(
+    api,
+    Array.from({ length: INSIDE + 10 }, () => pay()),
+  )
+  await until('ten wait', () => waiting('writes') === 10)
+  await until('they were sent away', () => waiting('writes') === 0)
+  assert.equal(inside('writes'), INSIDE)
+  letGo()
+  const statuses = (await answers).map((one) => one?.status)
+  assert.equal(statuses.filter((status) => status === 429).length, 10)
+  assert.equal(statuses.filter((status) => status === 503).length, INSIDE)
 })
 
 test('who goes away keeps the place for as long as the work goes on', async () => {
@@ -121,7 +145,7 @@ test('a body that does not arrive takes no place, and neither does what is refus
   socket.destroy()
 })
 
-test('three hundred at once are let in, and each gives its place back', async () => {
+test('three hundred at once all have their turn, and each gives its place back', async () => {
   for (const [kind, ask] of [
     ['reads', read()],
     ['writes', pay()],
@@ -131,19 +155,21 @@ test('three hundred at once are let in, and each gives its place back', async ()
       api,
       Array.from({ length: 300 }, () => ask),
     )
-    await until('all are inside', () => inside(kind) === 300)
+    await until('all have come', () => inside(kind) + waiting(kind) === 300)
     letGo()
     for (const answer of await answers) assert.equal(answer?.status, 503)
     hold()
-    assert.deepEqual([inside(kind), admission.of(kind).counts().refused], [0, refused])
+    assert.deepEqual([inside(kind), waiting(kind)], [0, 0])
+    assert.equal(admission.of(kind).counts().refused, refused)
   }
 })
 
-test('a HEAD counts as one read', async () => {
+test('a HEAD counts like one GET', async () => {
   letGo()
-  const before = admission.of('reads').counts().admitted
+  const before = admission.of('inquiries').counts().admitted
   const { authorization } = door.me
   const path = `${api}/v1/request/a-key`
   await fetch(path, { method: 'HEAD', headers: { authorization } })
-  assert.deepEqual([inside('reads'), admission.of('reads').counts().admitted], [0, before + 1])
+  const { inside: left, admitted } = admission.of('inquiries').counts()
+  assert.deepEqual([left, admitted], [0, before + 1])
 })
