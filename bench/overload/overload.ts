@@ -12,11 +12,15 @@ export type OverloadAsk = Readonly<{
   operators: string
   customers: readonly Customer[]
   what: FloodAsk['what']
-  seconds: Readonly<{ capacity: number; calm: number; flood: number; after: number }>
+  seconds: Readonly<{
+    warmUp: number
+    capacity: number
+    calm: number
+    flood: number
+    after: number
+  }>
   patienceMs: number
   connections: number
-  /** Enough to keep the servers busy, and so few that none of them is refused. */
-  callers: number
   /** Each process that makes load is shown to this before it does. */
   giveToLoad: (pid: number) => Promise<void>
   /** The processes that shall not grow. */
@@ -42,8 +46,8 @@ export type Stretch = Heard & Readonly<{ perSecond: number; seconds: number }>
 const TIMES = 5
 /** In the calm before and after. */
 const CALM_SHARE = 0.25
-/** What is compiled as it runs begins slowly. */
-const WARM_UP_SECONDS = 5
+/** Enough to keep two servers busy. */
+export const CALLERS = 128
 /** As normal as before: no slower than the one, or so much slower than the calm before. */
 const NORMAL_MS = 250
 const NORMAL_TIMES = 3
@@ -60,7 +64,8 @@ export async function overload(ask: OverloadAsk): Promise<Overloaded> {
   const load = await startChild<Flood>('flood.ts', setup)
   try {
     await Promise.all([clients, load].map(async ({ pid }) => await ask.giveToLoad(pid)))
-    await findCapacity(clients, ask, WARM_UP_SECONDS)
+    // What is compiled as it runs begins slowly.
+    await findCapacity(clients, ask, seconds.warmUp)
     const capacityPerSecond = await findCapacity(clients, ask, seconds.capacity)
     say(`capacity: ${capacityPerSecond.toFixed(0)} ${what}/s`)
     const stretch = async (times: number, length: number): Promise<Stretch> => {
@@ -87,11 +92,16 @@ export async function overload(ask: OverloadAsk): Promise<Overloaded> {
 
 async function findCapacity(
   clients: Child<Clients>,
-  { what, callers }: OverloadAsk,
+  { what }: OverloadAsk,
   seconds: number,
 ): Promise<number> {
   const asked = what === 'payments' ? 'payment' : 'user'
-  const sample = await clients.ask({ what: asked, connections: callers, ms: seconds * 1_000 })
+  const sample = await clients.ask({
+    what: asked,
+    connections: CALLERS,
+    ms: seconds * 1_000,
+    patient: true,
+  })
   return sample.count / sample.seconds
 }
 

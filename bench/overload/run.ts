@@ -5,7 +5,7 @@ import { fillPeople } from '../books.ts'
 import { describeMachine } from '../report.ts'
 import { startServer } from '../server.ts'
 import { startWorld } from '../world.ts'
-import { overload } from './overload.ts'
+import { CALLERS, overload } from './overload.ts'
 import type { Overloaded } from './overload.ts'
 import { shareProcessors } from './processors.ts'
 import { countWritten } from './written.ts'
@@ -16,8 +16,13 @@ const PEOPLE = 2_000
 const SERVERS = 2
 const PATIENCE_MS = 20_000
 const CONNECTIONS = 2_000
-const CALLERS = 128
-const seconds = { capacity: 5, calm: 10, flood: Number(process.env['SECONDS'] ?? 60), after: 15 }
+const seconds = {
+  warmUp: 5,
+  capacity: 5,
+  calm: 10,
+  flood: Number(process.env['SECONDS'] ?? 60),
+  after: 15,
+}
 const keep = process.env['SECONDS'] === undefined
 
 const loadBefore = os.loadavg()[0] ?? Number.NaN
@@ -39,7 +44,6 @@ try {
       seconds,
       patienceMs: PATIENCE_MS,
       connections: CONNECTIONS,
-      callers: CALLERS,
       giveToLoad,
       say,
     }

@@ -25,13 +25,11 @@ import { pipeline } from './kit/pipeline.ts'
  * npm run overload. Where a read waits long for a connection, it may hear 503: nothing happened.
  */
 const PEOPLE = 300
-/** As many as one server lets in however slow it is, and however unevenly they are shared. */
-const CALLERS = 64
 /** In two servers, of one kind: a new crowd; or what their limit says, as seen now and then. */
 const CROWD_MAX = 2 * 400
 const LIMIT_TIMES = 2
 const MEMORY_MAX_BYTES = 600_000_000
-const seconds = { capacity: 1, calm: 1, flood: 5, after: 2 }
+const seconds = { warmUp: 1, capacity: 1, calm: 1, flood: 5, after: 2 }
 /** More than may be inside. */
 const CONNECTIONS = 1_000
 /** As long as a slow machine may take to get to a request. */
@@ -70,7 +68,6 @@ for (const what of ['payments', 'reads'] as const) {
       seconds,
       patienceMs: PATIENCE_MS,
       connections: CONNECTIONS,
-      callers: CALLERS,
       giveToLoad: async () => await Promise.resolve(),
       pids: () => withChildren(service.pid()),
       say: (line) => t.diagnostic(line),
