@@ -1,10 +1,11 @@
 import { channel } from 'node:diagnostics_channel'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, Pool as PgPool } from 'pg'
 import type { ClientBase, ClientConfig, QueryResult, QueryResultRow } from 'pg'
 import { AppError } from '../errors.ts'
 import { within } from '../time.ts'
 import type { ByShard } from './citus/shards.ts'
-import { isUnanswered, toAppError } from './errors.ts'
+import { isLostConnection, isUnanswered, toAppError } from './errors.ts'
 import { requireDurable } from './guard.ts'
 import { placeIn } from './hosts.ts'
 import { requireStandby } from './standby/limbo.ts'
@@ -22,6 +23,9 @@ const ANSWER_GRACE_MS = 1_000
 const CLOSE_TIMEOUT_MS = 500
 const KEEP_ALIVE_MS = 10_000
 const IDLE_MS = 60_000
+/** A read whose connection broke so soon is asked again, when all that broke were heard of. */
+const BROKE_SOON_MS = 500
+const AGAIN_AFTER_MS = 50
 /** Callers that may wait for a connection, for each connection that the pool may have. */
 const WAITING_PER_CONNECTION = 50
 
@@ -52,7 +56,8 @@ export type Pool = Queryable &
 
 /**
  * A pool whose errors have names: see `toAppError`. A connection on which a statement failed is
- * closed, not used again.
+ * closed, not used again. A `select` outside of transactions reads and no more: one whose
+ * connection broke, as all do that went through a balancer that died, is asked once more.
  *
  * @throws AppError `database_unavailable` when no connection can be had within 3 s,
  * `overloaded` when too many callers wait for one already. So do all its queries.
@@ -90,6 +95,21 @@ export function openPool(options: PoolOptions): Pool {
   ): Promise<QueryResult<R>> {
     refuseWhenCrowded()
     if (doubtful && !isRead(statement)) await settleDoubt()
+    if (!isRead(statement)) return await ask<R>(statement, values)
+    const began = performance.now()
+    try {
+      return await ask<R>(statement, values)
+    } catch (error) {
+      if (!isLostConnection(error) || performance.now() - began > BROKE_SOON_MS) throw error
+      await sleep(AGAIN_AFTER_MS)
+      return await ask<R>(statement, values)
+    }
+  }
+
+  async function ask<R extends QueryResultRow>(
+    statement: Statement | string,
+    values: readonly unknown[],
+  ): Promise<QueryResult<R>> {
     if (typeof statement === 'object' && statement.spread !== undefined) {
       return await queryWhereItGoes<R>(statement, values)
     }

@@ -2,16 +2,41 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
-import { connectLedger } from '../../src/db/pool.ts'
+import { connectLedger, openPool } from '../../src/db/pool.ts'
 import { AppError } from '../../src/errors.ts'
 import { parseTime, printTime } from '../../src/time.ts'
 import { type FreshDatabase, freshDatabase } from '../kit/database.ts'
+import { until } from '../kit/until.ts'
 
 let db: FreshDatabase
 before(async () => {
   db = await freshDatabase()
 })
 after(async () => await db.drop())
+
+test('a read whose connection breaks is asked once more, and what may write is not', async (t) => {
+  const applicationName = 'farthing broken'
+  const pool = openPool({ url: db.url, max: 2, statementTimeoutMs: 2_000, applicationName })
+  t.after(pool.end)
+  const breakOne = async (): Promise<boolean> => {
+    const { rows } = await db.pool.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where application_name = '${applicationName}' and wait_event = 'PgSleep'`,
+    )
+    return rows.length > 0
+  }
+  const [read] = await Promise.all([
+    pool.query(`select pg_sleep(0.3)`),
+    until('it was broken', breakOne),
+  ])
+  assert.equal(read.rows.length, 1)
+  await Promise.all([
+    assert.rejects(pool.query(`with slept as (select pg_sleep(0.3)) select from slept`), {
+      code: 'database_unavailable',
+    }),
+    until('it was broken', breakOne),
+  ])
+})
 
 test('columns come exact: bigints, microseconds, and arrays of both', async () => {
   const { rows } = await db.pool.query(`select
