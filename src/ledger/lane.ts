@@ -1,5 +1,6 @@
 import { AssertionError } from 'node:assert/strict'
 import { channel } from 'node:diagnostics_channel'
+import { setTimeout as delay } from 'node:timers/promises'
 import { isLockTimeout, toAppError } from '../db/errors.ts'
 import { FenceDown } from '../db/fence.ts'
 import { AppError } from '../errors.ts'
@@ -32,6 +33,8 @@ const BATCH_DEADLINE_MS = 5_000
  */
 const LOCK_PATIENCE_MS = 500
 const TRIES_MAX = 3
+/** What broke one connection breaks those of other lanes, which hear of it a moment later. */
+const TRY_AGAIN_MS = 50
 
 /** What a lane tells the queue that it takes its batches from. */
 export type LaneReports<P, R> = Readonly<{
@@ -90,10 +93,10 @@ export function createLane<P, R>(
     const unavailable = new AppError('database_unavailable')
     trouble(unavailable)
     // Nothing was written, so nothing can have happened.
-    if (!written.mark) return retry(batch, unavailable)
+    if (!written.mark) return await retry(batch, unavailable)
     try {
       const stands = await findOut(own, accountsOf(batch.map(({ ride }) => ride)), written.mark)
-      if (stands === false) return retry(batch, unavailable)
+      if (stands === false) return await retry(batch, unavailable)
       if (stands) {
         answer(batch, written)
         return true
@@ -122,7 +125,7 @@ export function createLane<P, R>(
     // One alone is to blame for a row of its passenger that is locked, and for what is no AppError.
     if (isLockTimeout(known) || !(known instanceof AppError)) {
       if (batch.length > 1) return await inHalves(batch)
-    } else if (known.code === 'database_unavailable') return retry(batch, known)
+    } else if (known.code === 'database_unavailable') return await retry(batch, known)
     rejectAll(batch, known)
     return true
   }
@@ -132,7 +135,7 @@ export function createLane<P, R>(
     try {
       await inTime(down.recovered(), BATCH_DEADLINE_MS)
     } catch (error) {
-      return retry(batch, new AppError('database_unavailable', {}, { cause: error }))
+      return await retry(batch, new AppError('database_unavailable', {}, { cause: error }))
     }
     again(batch)
     return false
@@ -156,7 +159,7 @@ export function createLane<P, R>(
       locked = new Set(await inTime(lockedElsewhere(tx, all), BATCH_DEADLINE_MS))
     } catch (error) {
       own.drop()
-      return retry(batch, new AppError('database_unavailable', {}, { cause: error }))
+      return await retry(batch, new AppError('database_unavailable', {}, { cause: error }))
     }
     const wantsLocked = ({ accounts }: Waiting<P, R>) => accounts.some((id) => locked.has(id))
     const { aside = [], rest = [] } = Object.groupBy(batch, (one) =>
@@ -170,13 +173,14 @@ export function createLane<P, R>(
     return false
   }
 
-  function retry(batch: readonly Waiting<P, R>[], error: AppError): Done {
+  async function retry(batch: readonly Waiting<P, R>[], error: AppError): Promise<Done> {
     for (const one of batch) one.tries++
     trouble(error)
     rejectAll(
       batch.filter(({ tries }) => tries >= TRIES_MAX),
       error,
     )
+    await delay(TRY_AGAIN_MS)
     again(batch.filter(({ tries }) => tries < TRIES_MAX))
     return false
   }
