@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { after, afterEach, before, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { AppError } from '../../src/errors.ts'
@@ -75,6 +76,33 @@ test('a database that cuts every time is told as unavailable, and nothing happen
   proxy.plan(calm)
   assert.equal(await books.balance(bob), 100n)
   assert.equal(await heard(ledger, payment(alice, bob, 1n)), 2)
+})
+
+test('while all connections break, as with their balancer, for 20 ms, nobody is refused', async () => {
+  const pairs = 8
+  const accounts = await books.accounts(2 * pairs, 1_000n)
+  const ledger = books.ledger({ passengers: quiet, url: proxy.url, lanes: pairs })
+  const payAll = async () => {
+    const rides = Array.from({ length: pairs }, (_, pair) => {
+      return payment(accounts[2 * pair] as AccountId, accounts[2 * pair + 1] as AccountId, 1n)
+    })
+    return await Promise.all(rides.map(async (ride) => await heard(ledger, ride)))
+  }
+  for (let round = 0; round < 20; round += 1) {
+    await payAll()
+    const paying = payAll()
+    await delay(round / 4)
+    proxy.shut()
+    // Whoever connects meanwhile is refused, too.
+    await delay(20)
+    proxy.open()
+    const answers = await paying
+    assert.deepEqual(
+      answers,
+      answers.map(() => 2),
+      `round ${round}`,
+    )
+  }
 })
 
 test('connections cut at random, around COMMIT and elsewhere: every answer is true', async (t) => {
