@@ -26,6 +26,7 @@ export type Lines = Readonly<{
 
 /** Less than a listener lets wait. */
 const OPENED_TOGETHER = 64
+const FIRST_WORDS = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n'
 
 type Line = Readonly<{ socket: Socket; readings: ReturnType<typeof createReadings> }> & {
   due: Due | null
@@ -47,6 +48,10 @@ export async function openLines(ask: LinesAsk): Promise<Lines> {
     opening += 1
     const socket = connect({ host: '127.0.0.1', port: ask.port, noDelay: true })
     await once(socket, 'connect')
+    // A server gives up a connection on which nothing was ever asked, sooner than one at rest.
+    socket.write(FIRST_WORDS)
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    if (!createReadings().add(answer)) throw new Error('an answer came in pieces')
     opening -= 1
     const line: Line = { socket, readings: createReadings(), due: null, open: true }
     lines.add(line)
