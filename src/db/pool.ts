@@ -286,7 +286,8 @@ function overheard(
 }
 
 function isRead(statement: Statement | string): boolean {
-  return /^\s*select\b/i.test(typeof statement === 'string' ? statement : statement.text)
+  const { text, writes = false } = typeof statement === 'string' ? { text: statement } : statement
+  return !writes && /^\s*select\b/i.test(text)
 }
 
 /** Text without values goes as one simple query, which may hold several statements. */

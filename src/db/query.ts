@@ -3,9 +3,10 @@ import type { ByShard } from './citus/shards.ts'
 
 /**
  * A statement with a name is prepared once per connection. `spread` is its text where Citus does
- * not take the other one, or not well.
+ * not take the other one, or not well. `writes` is said of a `select` whose functions do: any other
+ * one only reads.
  */
-export type Statement = Readonly<{ name: string; text: string; spread?: string }>
+export type Statement = Readonly<{ name: string; text: string; spread?: string; writes?: true }>
 
 /**
  * Something that runs SQL: a pool for single reads, or the connection of a transaction.

@@ -136,6 +136,7 @@ export async function findLivingKeys(
 /** For callers that send their own statements in one go, like the ledger's batch. */
 export const addJobsStatement = {
   name: 'queue_add_jobs',
+  writes: true,
   text: `select count(*) from graphile_worker.add_jobs(array(
     select (name, payload, null, run_at, max_attempts, key, null, null)::graphile_worker.job_spec
     from unnest($1::text[], $2::json[], $3::timestamptz[], $4::smallint[], $5::text[])

@@ -27,7 +27,7 @@ import { pipeline } from './kit/pipeline.ts'
 const PEOPLE = 300
 /** In two servers, of one kind: a new crowd; or what their limit says, as seen now and then. */
 const CROWD_MAX = 2 * 400
-const LIMIT_TIMES = 2
+const LIMIT_TIMES = 1.5
 const MEMORY_MAX_BYTES = 600_000_000
 const seconds = { warmUp: 1, capacity: 1, calm: 1, flood: 5, after: 2 }
 /** More than may be inside. */

@@ -30,12 +30,16 @@ test('a read whose connection breaks is asked once more, and what may write is n
     until('it was broken', breakOne),
   ])
   assert.equal(read.rows.length, 1)
-  await Promise.all([
-    assert.rejects(pool.query(`with slept as (select pg_sleep(0.3)) select from slept`), {
-      code: 'database_unavailable',
-    }),
-    until('it was broken', breakOne),
-  ])
+  const writing = [
+    `with slept as (select pg_sleep(0.3)) select from slept`,
+    { name: 'sleep', text: 'select pg_sleep(0.3)', writes: true },
+  ] as const
+  for (const statement of writing) {
+    await Promise.all([
+      assert.rejects(pool.query(statement), { code: 'database_unavailable' }),
+      until('it was broken', breakOne),
+    ])
+  }
 })
 
 test('columns come exact: bigints, microseconds, and arrays of both', async () => {
