@@ -173,6 +173,13 @@ async function standing(): Promise<Readonly<{ wanted: number; ready: number }>> 
   return (state as { servers: { wanted: number; ready: number } }).servers
 }
 
+/** Until two take traffic, without the one that died: a process that only starts takes none. */
+async function untilReplaced(dead: number): Promise<void> {
+  await until('another one serves in its place', async () => {
+    return !(await serverPids()).includes(dead) && (await standing()).ready === 2
+  })
+}
+
 test('operators see all processes at one port', async () => {
   const metrics = await (await fetch(`${operators()}/metrics`)).text()
   assert.match(metrics, /^farthing_processes\{role="server",state="ready"\} 2$/m)
@@ -192,10 +199,7 @@ test('connections go round, and those of a server that dies are closed at once',
   signalProcess(before[0]!, 'SIGKILL')
   await until('its connections are closed', () => closed() === 3)
   for (const visit of visits) visit.close()
-  await until('another one serves in its place', async () => {
-    const now = await serverPids()
-    return now.length === 2 && now.every((pid) => pid !== before[0])
-  })
+  await untilReplaced(before[0]!)
 })
 
 test('a connection on its way to a server that dies is closed, too', async () => {
@@ -209,10 +213,7 @@ test('a connection on its way to a server that dies is closed, too', async () =>
   signalProcess(victim, 'SIGKILL')
   await until('the other one is closed', () => held.isClosed())
   for (const visit of visits.flat()) visit.close()
-  await until('another one serves in its place', async () => {
-    const now = await serverPids()
-    return now.length === 2 && !now.includes(victim)
-  })
+  await untilReplaced(victim)
 })
 
 test('servers that are killed while callers retry lose and double nothing', async (t) => {
