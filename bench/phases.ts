@@ -1,5 +1,6 @@
 import type { Child } from './load/child.ts'
 import type { Clients, Customer } from './load/clients.ts'
+import type { Door } from './load/connection.ts'
 import { startChild } from './load/child.ts'
 import type { Phase } from './measure.ts'
 import type { Pgbench } from './load/pgbench.ts'
@@ -31,11 +32,11 @@ export type Phases = Readonly<{
 export async function preparePhases(ask: {
   pgbench: Pgbench | null
   posters: Posters['setup']
-  server: Readonly<{ pid: number; port: number }>
+  server: Readonly<{ pid: number; door: Door }>
   customers: readonly Customer[]
 }): Promise<Phases> {
   const posters = await startChild<Posters>('posters.ts', ask.posters)
-  const setup = { port: ask.server.port, customers: ask.customers }
+  const setup = { doors: [ask.server.door], customers: ask.customers }
   const clients = await startChild<Clients>('clients.ts', setup)
   const everyone = ask.posters.alone.people.length
   const http = overHttp(clients, ask.server.pid)

@@ -9,6 +9,7 @@ import { readConfig } from '../src/config.ts'
 import type { UserId } from '../src/ids/ids.ts'
 import { loadKeys } from '../src/keys.ts'
 import type { Customer } from './load/clients.ts'
+import type { Door } from './load/connection.ts'
 import { withChildren } from './processes.ts'
 import { signIn } from './sign-in.ts'
 
@@ -22,7 +23,7 @@ export type Server = Readonly<{
   pid: number
   /** Of all that share the port, and of whoever hands out connections. */
   pids: () => readonly number[]
-  port: number
+  door: Door
   /** Where metrics are. */
   operators: string
   /** Signs access tokens as the server would, without a password each. */
@@ -71,7 +72,7 @@ export async function startServer(
   return {
     pid: child.pid ?? Number.NaN,
     pids: () => withChildren(child.pid ?? Number.NaN),
-    port,
+    door: { host: '127.0.0.1', port },
     operators: `http://127.0.0.1:${opsPort}`,
     signIn: async (users) => await signIn(settings, users),
     stop: async () => {

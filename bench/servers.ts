@@ -38,7 +38,7 @@ try {
     counts.map(async (servers) => {
       const server = await startServer({ url: world.house.url, dir: world.dir, servers })
       const customers = await server.signIn(people)
-      const clients = await startChild<Clients>('clients.ts', { port: server.port, customers })
+      const clients = await startChild<Clients>('clients.ts', { doors: [server.door], customers })
       const measure = async (seconds: number) => await run(server.pids(), clients, seconds)
       const stop = async () => await Promise.all([clients.stop(), server.stop()])
       return { servers, measure, stop }

@@ -8,6 +8,7 @@ import { auditAll } from './audits.ts'
 import { fillPeople } from './books.ts'
 import { startChild } from './load/child.ts'
 import type { Clients } from './load/clients.ts'
+import type { Door } from './load/connection.ts'
 import { quantile } from './samples.ts'
 import type { Sample } from './samples.ts'
 import { startServer } from './server.ts'
@@ -44,13 +45,13 @@ export async function measureSignIns(say: (line: string) => void): Promise<reado
     const server = await startServer({ url, dir: world.dir })
     try {
       const customers = await server.signIn(people)
-      const clients = await startChild<Clients>('clients.ts', { port: server.port, customers })
+      const clients = await startChild<Clients>('clients.ts', { doors: [server.door], customers })
       const pay = async (seconds: number): Promise<Sample> =>
         await clients.ask({ what: 'payment', connections: CONNECTIONS, ms: seconds * 1_000 })
       await pay(2)
       const rounds: SignInRound[] = []
       while (rounds.length < ROUNDS) {
-        const found = await measureRound(world, server.port, pay)
+        const found = await measureRound(world, server.door, pay)
         rounds.push(found)
         say(`${found.alone.toFixed(0)}/s alone, ${found.beside.toFixed(0)}/s beside sign-ins`)
       }
@@ -68,11 +69,11 @@ export async function measureSignIns(say: (line: string) => void): Promise<reado
 
 async function measureRound(
   world: World,
-  port: number,
+  door: Door,
   pay: (seconds: number) => Promise<Sample>,
 ): Promise<SignInRound> {
   const alone = await measured(world, pay)
-  const crowd = startCrowd(port)
+  const crowd = startCrowd(door)
   const beside = await measured(world, pay)
   const { done, refused } = await crowd.stop()
   return {
@@ -105,11 +106,11 @@ async function givePassword(pool: Pool, people: readonly UserId[]): Promise<void
 }
 
 /** Two hundred who each sign in again and again, and wait when they are told to. */
-function startCrowd(port: number) {
+function startCrowd({ host, port }: Door) {
   const state = { going: true, done: 0, refused: 0 }
   const loops = Array.from({ length: SIGNERS }, async (_, index) => {
     while (state.going) {
-      const answer = await fetch(`http://127.0.0.1:${port}/v1/session`, {
+      const answer = await fetch(`http://${host}:${port}/v1/session`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ login: `bench${index + 1}`, password: PASSWORD }),

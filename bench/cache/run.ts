@@ -76,9 +76,9 @@ async function startSide(from: World, books: Books, settings: Readonly<Record<st
   await books.pool.query('vacuum analyze')
   const server = await startServer({ url: books.url, dir: from.dir, more: settings })
   const signedIn = await server.signIn(customers)
-  const { port } = server
-  const all = await startChild<Clients>('clients.ts', { port, customers: signedIn })
-  const hot = await startChild<Clients>('clients.ts', { port, customers: signedIn.slice(0, HOT) })
+  const doors = [server.door]
+  const all = await startChild<Clients>('clients.ts', { doors, customers: signedIn })
+  const hot = await startChild<Clients>('clients.ts', { doors, customers: signedIn.slice(0, HOT) })
   return {
     books,
     server,

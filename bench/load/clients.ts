@@ -3,7 +3,7 @@ import { randomInt, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { answerParent } from './child.ts'
 import { openConnection } from './connection.ts'
-import type { Connection } from './connection.ts'
+import type { Connection, Door } from './connection.ts'
 import { closedLoop } from '../samples.ts'
 import type { Sample } from '../samples.ts'
 
@@ -11,7 +11,8 @@ import type { Sample } from '../samples.ts'
 export type Customer = Readonly<{ id: string; token: string }>
 
 export type Clients = Readonly<{
-  setup: Readonly<{ port: number; customers: readonly Customer[] }>
+  /** Connections go to the doors in turn. */
+  setup: Readonly<{ doors: readonly Door[]; customers: readonly Customer[] }>
   ask: Readonly<{
     what: 'payment' | 'user' | 'history'
     connections: number
@@ -31,7 +32,7 @@ const TOO_MANY_REQUESTS = 429
 const AGAIN_MS = 50
 
 /** Keeps connections to the server busy, and reads every answer. */
-answerParent<Clients>(({ port, customers }) => {
+answerParent<Clients>(({ doors, customers }) => {
   const anyOf = (count: number) => customers[randomInt(count)] as Customer
   const ask = {
     payment: async (exchange: Ask, payer: Customer) => {
@@ -44,7 +45,9 @@ answerParent<Clients>(({ port, customers }) => {
   }
   return Promise.resolve({
     answer: async ({ what, connections, ms, patient = false }) => {
-      const opening = Array.from({ length: connections }, async () => await openConnection(port))
+      const opening = Array.from({ length: connections }, async (_, index) => {
+        return await openConnection(doors[index % doors.length] as Door)
+      })
       const open = await Promise.all(opening)
       const callers = Math.min(connections * CUSTOMERS_PER_CONNECTION, customers.length)
       try {

@@ -4,6 +4,9 @@ import type { Socket } from 'node:net'
 
 export type Exchange = Readonly<{ status: number; body: string }>
 
+/** Where a server, or a balancer, is asked. */
+export type Door = Readonly<{ host: string; port: number }>
+
 /** One kept-alive connection with one request under way at a time. */
 export type Connection = Readonly<{
   exchange: (request: string) => Promise<Exchange>
@@ -18,8 +21,8 @@ const headEnd = '\r\n\r\n'
  * A client that does no more than must be: it shares the processors with what it measures. Knows
  * answers with a Content-Length only, which are all that the service gives.
  */
-export async function openConnection(port: number): Promise<Connection> {
-  const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+export async function openConnection({ host, port }: Door): Promise<Connection> {
+  const socket = connect({ host, port, noDelay: true })
   await once(socket, 'connect')
   let waiting: Waiting | null = null
   let closed = false

@@ -2,6 +2,7 @@ import { randomInt, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { answerParent } from './child.ts'
 import type { Customer } from './clients.ts'
+import type { Door } from './connection.ts'
 import { openLines } from './lines.ts'
 import type { Due, Lines } from './lines.ts'
 import type { Reading } from './readings.ts'
@@ -9,7 +10,8 @@ import type { Reading } from './readings.ts'
 /** Requests that come by the clock, whether or not those before them were answered. */
 export type Flood = Readonly<{
   setup: Readonly<{
-    port: number
+    /** Connections go to them in turn. */
+    doors: readonly Door[]
     customers: readonly Customer[]
     /** Opened at the start, and kept. */
     connections: number
@@ -58,10 +60,10 @@ const LATENESS_EVERY = 16
 
 type Notes = ReturnType<typeof takeNotes>
 
-answerParent<Flood>(async ({ port, customers, connections, patienceMs }) => {
+answerParent<Flood>(async ({ doors, customers, connections, patienceMs }) => {
   let notes: Notes | null = null
   const lines = await openLines({
-    port,
+    doors,
     count: connections,
     patienceMs,
     answered: (due, answer) => notes?.answered(due, answer),

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import type { Door } from './connection.ts'
 import { createReadings } from './readings.ts'
 import type { Reading } from './readings.ts'
 
@@ -8,7 +9,8 @@ import type { Reading } from './readings.ts'
 export type Due = Readonly<{ number: number; at: number; request: string }>
 
 export type LinesAsk = Readonly<{
-  port: number
+  /** Connections go to them in turn. */
+  doors: readonly Door[]
   /** Each with one request under way at most. Whoever finds none free waits for one. */
   count: number
   /** Whoever has waited so long, for a line or an answer, gives up. */
@@ -42,11 +44,13 @@ export async function openLines(ask: LinesAsk): Promise<Lines> {
   const lines = new Set<Line>()
   const free: Line[] = []
   const waiting: Due[] = []
-  let [first, opening] = [0, 0]
+  let [first, opening, opened] = [0, 0, 0]
 
   async function open(): Promise<void> {
     opening += 1
-    const socket = connect({ host: '127.0.0.1', port: ask.port, noDelay: true })
+    const { host, port } = ask.doors[opened % ask.doors.length] as Door
+    opened += 1
+    const socket = connect({ host, port, noDelay: true })
     await once(socket, 'connect')
     // A server gives up a connection on which nothing was ever asked, sooner than one at rest.
     socket.write(FIRST_WORDS)

@@ -1,16 +1,15 @@
 import type { Child } from '../load/child.ts'
 import { startChild } from '../load/child.ts'
-import type { Clients, Customer } from '../load/clients.ts'
+import type { Clients } from '../load/clients.ts'
 import type { Flood, FloodAsk, Heard } from '../load/flood.ts'
 import { peakMemoryBytes } from '../processes.ts'
 import { quantile } from '../samples.ts'
 import { probe } from './probes.ts'
 import type { Seen } from './probes.ts'
+import type { Target } from './site.ts'
 
 export type OverloadAsk = Readonly<{
-  port: number
-  operators: string
-  customers: readonly Customer[]
+  target: Target
   what: FloodAsk['what']
   seconds: Readonly<{
     warmUp: number
@@ -23,8 +22,6 @@ export type OverloadAsk = Readonly<{
   connections: number
   /** Each process that makes load is shown to this before it does. */
   giveToLoad: (pid: number) => Promise<void>
-  /** The processes that shall not grow. */
-  pids: () => readonly number[]
   say: (line: string) => void
 }>
 
@@ -57,10 +54,10 @@ const NORMAL_TIMES = 3
  * looks how it fares, and how soon it is itself again.
  */
 export async function overload(ask: OverloadAsk): Promise<Overloaded> {
-  const { port, customers, what, seconds, say } = ask
-  const clients = await startChild<Clients>('clients.ts', { port, customers })
-  const { connections, patienceMs } = ask
-  const setup = { port, customers, connections, patienceMs }
+  const { target, what, seconds, say, connections, patienceMs } = ask
+  const { doors, customers } = target
+  const clients = await startChild<Clients>('clients.ts', { doors, customers })
+  const setup = { doors, customers, connections, patienceMs }
   const load = await startChild<Flood>('flood.ts', setup)
   try {
     await Promise.all([clients, load].map(async ({ pid }) => await ask.giveToLoad(pid)))
@@ -77,13 +74,13 @@ export async function overload(ask: OverloadAsk): Promise<Overloaded> {
     }
     const calm = await stretch(CALM_SHARE, seconds.calm)
     const over = new AbortController()
-    const probing = probe({ ...ask, customer: customers[0] as Customer }, over.signal)
+    const probing = probe(target, over.signal)
     const flood = await stretch(TIMES, seconds.flood)
     over.abort()
     const seen = await probing
     const after = await stretch(CALM_SHARE, seconds.after)
     const normalAgainSecond = normalFrom(calm, after)
-    const peakBytes = Math.max(...ask.pids().map(peakMemoryBytes))
+    const peakBytes = Math.max(...target.pids().map(peakMemoryBytes))
     return { what, capacityPerSecond, calm, flood, after, seen, normalAgainSecond, peakBytes }
   } finally {
     await Promise.all([clients.stop(), load.stop()])

@@ -1,15 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Customer } from '../load/clients.ts'
+import type { Target } from './site.ts'
 
 /** What was seen while others flooded the service. */
 export type Seen = Readonly<{
   /** By what was asked: how often, how often it was not answered as it should be, the longest. */
   asked: Readonly<Record<string, Readonly<{ count: number; failed: number; longestMs: number }>>>
-  /** The highest that each gauge was seen at, of all servers together. */
+  /** The highest that each gauge was seen at, of all together. Where there is none: nothing. */
   highest: Readonly<Record<string, number>>
 }>
-
-export type ProbeAsk = Readonly<{ port: number; operators: string; customer: Customer }>
 
 const EVERY_MS = 250
 const GIVE_UP_MS = 10_000
@@ -24,14 +22,18 @@ const gauges = [
   'farthing_http_waiting{kind="reads"}',
   'farthing_ledger_waiting',
   'farthing_pool_connections{state="waited_for"}',
+  'haproxy_backend_current_queue{proxy="servers"}',
 ] as const
 
 /** Asks what must be answered at any time, again and again, until it is told to stop. */
-export async function probe(ask: ProbeAsk, stop: AbortSignal): Promise<Seen> {
-  const api = `http://127.0.0.1:${ask.port}`
-  const authorization = `Bearer ${ask.customer.token}`
+export async function probe(
+  { doors, servers, operators, customers }: Target,
+  stop: AbortSignal,
+): Promise<Seen> {
+  const apis = doors.map(({ host, port }) => `http://${host}:${port}`)
+  const authorization = `Bearer ${customers[0]?.token}`
   const asked: Record<string, { count: number; failed: number; longestMs: number }> = {}
-  const highest: Record<string, number> = Object.fromEntries(gauges.map((name) => [name, 0]))
+  const highest: Record<string, number> = {}
 
   async function look(name: string, url: string, status: number, headers = {}): Promise<string> {
     const notes = (asked[name] ??= { count: 0, failed: 0, longestMs: 0 })
@@ -50,21 +52,48 @@ export async function probe(ask: ProbeAsk, stop: AbortSignal): Promise<Seen> {
     }
   }
 
-  while (!stop.aborted) {
-    const key = `/v1/request/no-such-key-${asked['metrics']?.count ?? 0}`
+  async function everywhere(
+    name: string,
+    urls: readonly string[],
+    status = 200,
+    headers = {},
+  ): Promise<readonly string[]> {
+    return await Promise.all(urls.map(async (url) => await look(name, url, status, headers)))
+  }
+
+  for (let turn = 0; !stop.aborted; turn += 1) {
+    const key = `/v1/request/no-such-key-${turn}`
     const [metrics] = await Promise.all([
-      look('metrics', `${ask.operators}/metrics`, 200),
-      look('readiness', `${api}/readyz`, 200),
-      look('liveness', `${api}/healthz`, 200),
-      look('did it happen?', `${api}${key}`, 404, { authorization }),
+      everywhere(
+        'metrics',
+        operators.map((at) => `${at}/metrics`),
+      ),
+      everywhere(
+        'readiness',
+        servers.map((at) => `${at}/readyz`),
+      ),
+      everywhere(
+        'liveness',
+        servers.map((at) => `${at}/healthz`),
+      ),
+      everywhere(
+        'did it happen?',
+        apis.map((at) => `${at}${key}`),
+        404,
+        { authorization },
+      ),
     ])
-    for (const name of gauges) highest[name] = Math.max(highest[name] ?? 0, valueOf(metrics, name))
+    for (const name of gauges) {
+      const values = metrics.flatMap((text) => valueOf(text, name) ?? [])
+      const sum = values.reduce((all, value) => all + value, 0)
+      if (values.length > 0) highest[name] = Math.max(highest[name] ?? 0, sum)
+    }
     await sleep(EVERY_MS)
   }
   return { asked, highest }
 }
 
-function valueOf(metrics: string, gauge: string): number {
+function valueOf(metrics: string, gauge: string): number | null {
   const line = metrics.split('\n').find((one) => one.startsWith(`${gauge} `))
-  return line === undefined ? 0 : Number(line.slice(gauge.length + 1))
+  return line === undefined ? null : Number(line.slice(gauge.length + 1))
 }

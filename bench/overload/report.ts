@@ -76,7 +76,7 @@ export function printRun(run: Overloaded): string {
       `- calm: ${describe(calm)}`,
       `- flood: ${describe(flood)}`,
       `- after: ${describe(after)}`,
-      `- the most at once, of both servers: ${highest.join(', ')}`,
+      `- the most at once, of all servers: ${highest.join(', ')}`,
       `- answered meanwhile: ${probes.join('; ')}`,
       `- the load took ${(flood.processorShare * 100).toFixed(0)} % of a processor`,
     ].join('\n'),

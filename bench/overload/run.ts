@@ -1,19 +1,18 @@
 import os from 'node:os'
 import { writeFile } from 'node:fs/promises'
-import { auditAll } from '../audits.ts'
-import { fillPeople } from '../books.ts'
 import { describeMachine } from '../report.ts'
-import { startServer } from '../server.ts'
-import { startWorld } from '../world.ts'
+import { startCluster } from './cluster.ts'
+import { startOneMachine } from './one-machine.ts'
 import { CALLERS, overload } from './overload.ts'
 import type { Overloaded } from './overload.ts'
 import { shareProcessors } from './processors.ts'
-import { countWritten } from './written.ts'
 import { judge, printRun } from './report.ts'
+import type { Bar } from './report.ts'
+import type { Site } from './site.ts'
+import { countWritten } from './written.ts'
 
-// Five times capacity for a minute: `npm run overload` writes bench/overload-results.md.
-const PEOPLE = 2_000
-const SERVERS = 2
+// Five times capacity for a minute: `npm run overload` writes bench/overload-results.md, and
+// `npm run overload:cluster`, where balancers stand before the servers, has a page of its own.
 const PATIENCE_MS = 20_000
 /** More than are busy at any time: whoever comes by the clock does not wait for one. */
 const CONNECTIONS = 6_000
@@ -31,62 +30,49 @@ const say = (line: string): void => {
   console.log(`${(performance.now() / 1_000).toFixed(1).padStart(6)} s  ${line}`)
 }
 const shares = await shareProcessors()
-const world = await startWorld()
+const site = await (process.argv[2] === 'cluster' ? startCluster(say) : startOneMachine())
 try {
-  const people = await fillPeople(world.house.pool, PEOPLE)
-  const server = await startServer({ url: world.house.url, dir: world.dir, servers: SERVERS })
+  await flood(site)
+} finally {
+  await site.stop()
+}
+
+async function flood({ target, pool, audit }: Site): Promise<void> {
+  const { giveToLoad } = shares
+  const common = { target, seconds, patienceMs: PATIENCE_MS, connections: CONNECTIONS }
   const runs: Overloaded[] = []
-  try {
-    const customers = await server.signIn(people)
-    const { giveToLoad } = shares
-    const common = {
-      ...server,
-      customers,
-      seconds,
-      patienceMs: PATIENCE_MS,
-      connections: CONNECTIONS,
-      giveToLoad,
-      say,
-    }
-    runs.push(await overload({ ...common, what: 'payments' }))
-    runs.push(await overload({ ...common, what: 'reads' }))
-  } finally {
-    await server.stop()
+  for (const what of ['payments', 'reads'] as const) {
+    runs.push(await overload({ ...common, what, giveToLoad, say }))
   }
-  const stretches = runs.flatMap(({ calm, flood, after }) => [calm, flood, after])
-  const written = await countWritten(world.house.pool, stretches)
-  const findings = await auditAll(world, say)
+  const stretches = runs.flatMap(({ calm, flood: most, after }) => [calm, most, after])
+  const { accepted, refused } = await countWritten(pool, stretches)
+  const findings = await audit(say)
   const sound = findings.length > 0 && findings.every(({ offences }) => offences.length === 0)
   await report(runs, [
     ...runs.flatMap(judge),
     {
-      holds: written.accepted.found === written.accepted.asked,
-      bar: `${written.accepted.asked} keys were heard to be accepted; on record, each with the id that was heard: ${written.accepted.found}`,
+      holds: accepted.found === accepted.asked,
+      bar: `${accepted.asked} keys were heard to be accepted; on record, each with the id that was heard: ${accepted.found}`,
     },
     {
-      holds: written.refused.found === 0,
-      bar: `${written.refused.asked} keys were heard to be refused; on record: ${written.refused.found}`,
+      holds: refused.found === 0,
+      bar: `${refused.asked} keys were heard to be refused; on record: ${refused.found}`,
     },
     { holds: sound, bar: 'the audit finds nothing' },
   ])
-} finally {
-  await world.stop()
 }
 
-async function report(
-  runs: readonly Overloaded[],
-  bars: readonly Readonly<{ holds: boolean; bar: string }>[],
-): Promise<void> {
+async function report(runs: readonly Overloaded[], bars: readonly Bar[]): Promise<void> {
   const text = [
     '# Overload',
-    await describeMachine('npm run overload', loadBefore),
-    `${SERVERS} servers that share a port. ${shares.describe} What they can do is found first, by ${CALLERS} callers who ` +
+    await describeMachine(site.command, loadBefore),
+    `${site.what} ${shares.describe} What they can do is found first, by ${CALLERS} callers who ` +
       'each wait for an answer. Then requests come by the clock, whoever was answered, and are timed from when they ' +
       'were due: a quarter of that, five times that, and a quarter again.',
     ...runs.map(printRun),
     bars.map(({ holds, bar }) => `- ${holds ? 'PASS' : 'FAIL'}: ${bar}`).join('\n'),
   ].join('\n\n')
   console.log(text)
-  if (keep) await writeFile(new URL('../overload-results.md', import.meta.url), `${text}\n`)
+  if (keep) await writeFile(new URL(`../${site.page}`, import.meta.url), `${text}\n`)
   if (!bars.every(({ holds }) => holds)) process.exitCode = 1
 }

@@ -61,15 +61,18 @@ after(async () => {
 for (const what of ['payments', 'reads'] as const) {
   test(`of five times as many ${what} as can be done, each is answered or refused`, async (t) => {
     const outcome = await overload({
-      port: Number(new URL(service.api).port),
-      operators,
-      customers,
+      target: {
+        doors: [{ host: '127.0.0.1', port: Number(new URL(service.api).port) }],
+        servers: [service.api],
+        operators: [operators],
+        customers,
+        pids: () => withChildren(service.pid()),
+      },
       what,
       seconds,
       patienceMs: PATIENCE_MS,
       connections: CONNECTIONS,
       giveToLoad: async () => await Promise.resolve(),
-      pids: () => withChildren(service.pid()),
       say: (line) => t.diagnostic(line),
     }).catch((error: unknown) => assert.fail(`${String(error)}\n${service.output()}`))
     const { calm, flood, after: later, seen, peakBytes } = outcome

@@ -1,23 +1,14 @@
-import {
-  chmodSync,
-  mkdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  watch,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, readlinkSync, rmSync, watch } from 'node:fs'
 import type { FSWatcher } from 'node:fs'
 import { join } from 'node:path'
 import { down } from '../../../src/bin/cluster/down.ts'
 import { claimFolder } from '../../../src/bin/cluster/folder.ts'
 import { machineFor } from '../../../src/bin/cluster/machine.ts'
-import type { Machine } from '../../../src/bin/cluster/machine.ts'
 import { ports } from '../../../src/bin/cluster/places.ts'
 import type { Kind } from '../../../src/bin/cluster/places.ts'
 import { ask } from '../../../src/bin/cluster/processes/control.ts'
 import { isAlive } from '../../../src/bin/cluster/processes/process.ts'
-import type { Process, Running } from '../../../src/bin/cluster/processes/process.ts'
+import type { Running } from '../../../src/bin/cluster/processes/process.ts'
 import { lookAt } from '../../../src/bin/cluster/status/look.ts'
 import { up } from '../../../src/bin/cluster/up.ts'
 import { until } from '../../kit/until.ts'
@@ -26,6 +17,7 @@ import { clockEnvironment, clockLibrary } from './faults/clock.ts'
 import { createNetwork, removeGroups } from './faults/network.ts'
 import type { Host, Network } from './faults/network.ts'
 import type { Addresses } from './load/insistent.ts'
+import { findMissing, restartWith } from './standing.ts'
 
 /** `farthing cluster up`, with what is needed to break it. */
 export type Picture = Readonly<{
@@ -92,7 +84,7 @@ export async function raise(
   const network = await createNetwork(name, Object.values(places).flat())
   const settling = settleAll(dir, network)
   await up(cluster, { install: false }, say)
-  await withOwnSettings(machine)
+  await restartWith(machine, ours, ({ name }) => ({ ...settings, ...clockOf(dir, name) }))
   const missing = async (): Promise<string | null> => await findMissing(machine)
   await until('the cluster is whole', async () => (await missing()) === null)
   const [one = '', two = ''] = places.balancer.map(
@@ -180,34 +172,6 @@ function postmasterIn(folder: string): number | null {
   }
 }
 
-/** The supervisor runs by a plan. With another one, each is started anew by dying. */
-async function withOwnSettings({ settings: { dir }, places }: Machine): Promise<void> {
-  const path = join(dir, 'run', 'plan.json')
-  const plan = JSON.parse(readFileSync(path, 'utf8')) as readonly Process[]
-  const hosts = ours.flatMap((kind) => places[kind])
-  const names = hosts.map(({ name }) => name)
-  const own = plan.map((process) =>
-    names.includes(process.name)
-      ? { ...process, env: { ...process.env, ...settings, ...clockOf(dir, process.name) } }
-      : process,
-  )
-  writeFileSync(path, JSON.stringify(own, null, 2), { mode: 0o600 })
-  await ask(dir, { do: 'stop', names })
-  await ask(dir, { do: 'start', names })
-}
-
 function clockOf(dir: string, name: string): Readonly<Record<string, string>> {
   return clockLibrary() === null ? {} : clockEnvironment(join(dir, name), name)
-}
-
-/** Also what does its work, and not yet with all of those beside it. */
-async function findMissing(machine: Machine): Promise<string | null> {
-  const { seen, writes } = await lookAt(machine)
-  const bad = seen.find(({ condition }) => condition !== 'up')
-  if (bad) return `${bad.place.name}: ${bad.note}`
-  const { server, auth } = machine.places
-  const all = `servers ${server.length}/${server.length}, auth ${auth.length}/${auth.length}`
-  const partly = seen.find(({ place, note }) => place.kind === 'balancer' && !note.startsWith(all))
-  if (partly) return `${partly.place.name}: ${partly.note}`
-  return writes ? null : 'money does not move'
 }

@@ -6,6 +6,8 @@ import { fill } from './template.ts'
 
 /** What one server is sent at once. It takes more, but then all of it is slow. */
 const SERVER_CONNECTIONS = 256
+/** What it is sent beside that of those who ask what became of a request. */
+const INQUIRIES_MAX = 32
 /** Requests that wait for a server. */
 const QUEUE_MAX = 512
 
@@ -36,7 +38,11 @@ export function balancerFiles(place: Place, deployment: Deployment): readonly Fi
       ? 'http-response set-header Strict-Transport-Security "max-age=31536000; includeSubDomains"'
       : '',
     PATRONI_CHECK_TLS: tls ? `check-ssl verify required ca-file ${tls.ca}` : '',
+    INQUIRIES_MAX,
     SERVERS: places.server.map(({ name, address }) => `server ${name} ${address}:${ports.api}`),
+    SERVERS_AGAIN: places.server.map(({ name, address }) => {
+      return `server ${name} ${address}:${ports.api} track servers/${name}`
+    }),
     AUTHS: places.auth.map(({ name, address }) => `server ${name} ${address}:${ports.auth}`),
     DATABASES: places.postgres.map(
       ({ name, address }) => `server ${name} ${address}:${ports.postgres}`,
