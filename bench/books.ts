@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { uuidArray } from '../src/db/arrays.ts'
 import type { Pool } from '../src/db/pool.ts'
+import { createGenerator, kernelRandom } from '../src/ids/generate.ts'
 import { newId } from '../src/ids/ids.ts'
 import type { UserId } from '../src/ids/ids.ts'
 import { chart } from '../src/ledger/chart.ts'
@@ -20,8 +21,16 @@ export async function fillPeople(pool: Pool, count: number): Promise<readonly Us
   const people = Array.from({ length: count }, () => newId('user'))
   const now = systemClock.now()
   await openAccounts(pool, Object.values(chart), after(now, -SIGNED_UP_BEFORE))
-  const came = printTime(after(now, HOUR - SIGNED_UP_BEFORE))
-  await pool.query(await sql('people'), [uuidArray(people), WEALTH_CENTS, came])
+  const came = after(now, HOUR - SIGNED_UP_BEFORE)
+  const then = createGenerator({ now: () => came }, kernelRandom)
+  const [bankAccounts, transactions] = [people.map(then), people.map(then)].map(uuidArray)
+  await pool.query(await sql('people'), [
+    uuidArray(people),
+    WEALTH_CENTS,
+    printTime(came),
+    bankAccounts,
+    transactions,
+  ])
   return people
 }
 

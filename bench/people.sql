@@ -1,12 +1,13 @@
 -- Users with both contacts proven, each with the same money, which came in from a bank a month ago.
 -- That bank account is unlinked, and its number erased.
--- $1 their ids, $2 cents for each, $3 when the first came. The chart of accounts stands at zero.
+-- $1 their ids, $2 cents for each, $3 when the first came, $4 ids of bank accounts, $5 of
+-- transactions. The chart of accounts stands at zero.
 with person as materialized (
-  select id, n, 'bench' || n as handle, uuidv7($3::timestamptz - now()) as bank_account_id,
+  select id, n, 'bench' || n as handle, bank_account_id, transaction_id,
          $3::timestamptz + n * interval '10 microseconds' as asked_at,
-         $3::timestamptz + n * interval '10 microseconds' + interval '1 microsecond' as settled_at,
-         uuidv7($3::timestamptz - now()) as transaction_id
-  from unnest($1::uuid[]) with ordinality as p (id, n)
+         $3::timestamptz + n * interval '10 microseconds' + interval '1 microsecond' as settled_at
+  from unnest($1::uuid[], $4::uuid[], $5::uuid[])
+       with ordinality as p (id, bank_account_id, transaction_id, n)
 ),
 user_row as (
   insert into app_user (user_id, handle, display_name, email, phone_number, email_verified_at,

@@ -12,10 +12,13 @@ const IDLE_IN_TRANSACTION_MS = 10_000
  * Statements are planned once per connection, so that a payment alone does not pay for planning
  * anew. Such a plan outlives the size that its tables had: it must look rows up by key, and each
  * statement is written so that it can. The audit, which scans, says so in its transaction.
+ * What scans all the same, a table of one row, counts as so dear then that a PostgreSQL which can
+ * would compile the statement each time that it runs: for tens of milliseconds.
  */
 const keyedPlans = `
   set_config('plan_cache_mode', 'force_generic_plan', false),
-  set_config('enable_seqscan', 'off', false),`
+  set_config('enable_seqscan', 'off', false),
+  set_config('jit', 'off', false),`
 
 /**
  * A statement, not start-up parameters, because connection poolers refuse those they do not know.

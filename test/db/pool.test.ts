@@ -42,6 +42,20 @@ test('a read whose connection breaks is asked once more, and what may write is n
   }
 })
 
+test('plans go by keys, and none is compiled for a table that must be scanned', async (t) => {
+  const ask = { url: db.url, statementTimeoutMs: 2_000, applicationName: 'farthing plans' }
+  const pool = openPool({ ...ask, max: 1 })
+  t.after(pool.end)
+  const ledger = await connectLedger({ ...ask, lockTimeoutMs: 1_000 })
+  t.after(ledger.close)
+  for (const { query } of [pool, ledger]) {
+    const { rows } = await query(
+      `select current_setting('enable_seqscan') as scans, current_setting('jit') as compiled`,
+    )
+    assert.deepEqual(rows, [{ scans: 'off', compiled: 'off' }])
+  }
+})
+
 test('columns come exact: bigints, microseconds, and arrays of both', async () => {
   const { rows } = await db.pool.query(`select
     9007199254740993::bigint as big,
