@@ -28,11 +28,16 @@ export type Lines = Readonly<{
 
 /** Less than a listener lets wait. */
 const OPENED_TOGETHER = 64
+/** Less than a server lets rest: one that closes now would take a request with it. */
+const RESTS_MOST_MS = 40_000
 const FIRST_WORDS = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n'
+
+const now = (): number => performance.now()
 
 type Line = Readonly<{ socket: Socket; readings: ReturnType<typeof createReadings> }> & {
   due: Due | null
   open: boolean
+  restsSince: number
 }
 
 /**
@@ -57,7 +62,13 @@ export async function openLines(ask: LinesAsk): Promise<Lines> {
     const [answer] = (await once(socket, 'data')) as [Buffer]
     if (!createReadings().add(answer)) throw new Error('an answer came in pieces')
     opening -= 1
-    const line: Line = { socket, readings: createReadings(), due: null, open: true }
+    const line: Line = {
+      socket,
+      readings: createReadings(),
+      due: null,
+      open: true,
+      restsSince: now(),
+    }
     lines.add(line)
     free.push(line)
     socket.on('error', (error) => end(line, error.message))
@@ -84,6 +95,7 @@ export async function openLines(ask: LinesAsk): Promise<Lines> {
     ask.answered(due, answer)
     if (answer.closes) end(line, 'it was the last answer')
     else {
+      line.restsSince = now()
       free.push(line)
       next()
     }
@@ -91,7 +103,10 @@ export async function openLines(ask: LinesAsk): Promise<Lines> {
 
   /** Of those that are free, the one that was busy last: the others may rest. */
   function freeLine(): Line | null {
-    for (let line = free.pop(); line; line = free.pop()) if (line.open) return line
+    for (let line = free.pop(); line; line = free.pop()) {
+      if (line.open && now() - line.restsSince < RESTS_MOST_MS) return line
+      end(line, 'it has rested for long')
+    }
     return null
   }
 
@@ -123,7 +138,7 @@ export async function openLines(ask: LinesAsk): Promise<Lines> {
       }
     },
     giveUp: () => {
-      const late = performance.now() - ask.patienceMs
+      const late = now() - ask.patienceMs
       for (let due = waiting[first]; due && due.at < late; due = waiting[first]) {
         first += 1
         ask.failed(due, 'no connection was free')

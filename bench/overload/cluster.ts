@@ -28,7 +28,11 @@ const STATEMENT_TIMEOUT_MS = 300_000
 /** `farthing cluster up`, asked through its balancers. */
 export async function startCluster(say: (line: string) => void): Promise<Site> {
   const settings = readClusterSettings({ ...unset, ...process.env })
-  const end = async (): Promise<void> => await down(settings, { keep: false }, say)
+  let ending: Promise<void> | null = null
+  const end = async (): Promise<void> => {
+    ending ??= down(settings, { keep: false }, say)
+    await ending
+  }
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => void end().finally(() => process.exit(1)))
   }

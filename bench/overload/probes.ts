@@ -22,7 +22,8 @@ const gauges = [
   'farthing_http_waiting{kind="reads"}',
   'farthing_ledger_waiting',
   'farthing_pool_connections{state="waited_for"}',
-  'haproxy_backend_current_queue{proxy="servers"}',
+  'haproxy_backend_current_queue{proxy="writes"}',
+  'haproxy_backend_current_queue{proxy="reads"}',
 ] as const
 
 /** Asks what must be answered at any time, again and again, until it is told to stop. */

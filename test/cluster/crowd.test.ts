@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { randomInt } from 'node:crypto'
 import { rmSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, request } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { after, before, test } from 'node:test'
 import { claimFolder, writeFiles } from '../../src/bin/cluster/folder.ts'
@@ -14,9 +14,9 @@ import { component } from '../kit/components.ts'
 import { until } from '../kit/until.ts'
 
 /**
- * Goal: when the line for a server is long, a balancer refuses at once, and lets those through who
- * ask what became of a request.
- * Method: a balancer with the files of a cluster, and servers that answer nobody but those.
+ * Goal: when the line for the servers is long, a balancer refuses at once, and only those who would
+ * stand in that line: requests of another kind, and whoever asks what became of one, go through.
+ * Method: a balancer with the files of a cluster, and servers that let a crowd wait.
  */
 const { missing } = component('cluster')
 const skip = missing ?? false
@@ -24,7 +24,8 @@ const net = `127.${randomInt(100, 250)}.${randomInt(1, 250)}`
 const dir = `/tmp/farthing-crowd-${net}`
 const api = `http://${net}.11:${ports.api}`
 /** More than four servers are sent at once, and than may wait in line for them. */
-const CROWD = 1_700
+const CROWD = 300
+const WAIT = '?wait'
 
 const servers: Server[] = []
 let balancer: ChildProcess | null = null
@@ -56,44 +57,70 @@ after(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-/** Who is well, says what became of a request, and never says anything else. */
+/** Answers whatever does not ask it to wait. */
 async function standIn(address: string): Promise<Server> {
-  const server = createServer(({ url = '' }: IncomingMessage, response: ServerResponse) => {
-    const says = url.startsWith('/v1/request/') ? 404 : 200
-    if (says === 404 || url === '/readyz' || url === '/healthz') response.writeHead(says).end()
+  const server = createServer((asked: IncomingMessage, response: ServerResponse) => {
+    if (asked.url?.endsWith(WAIT) !== true) asked.resume().on('end', () => response.end())
   })
   server.listen(ports.api, address)
   await once(server, 'listening')
   return server
 }
 
-test(
-  'a crowd is refused at the balancer, and who asks what happened is not',
-  { skip },
-  async () => {
+test('who is slow to send a body takes no place at a server', { skip }, async () => {
+  const url = new URL(`${api}/v1/transaction`)
+  const slow = Array.from({ length: CROWD }, () => {
+    const sender = request(url, { method: 'POST', headers: { 'content-length': '100' } })
+    sender.on('error', () => undefined) // it is cut off when all is over
+    sender.write('{')
+    return sender
+  })
+  await until('all of them are there', async () => (await connections()) >= CROWD)
+  assert.equal((await fetch(url, { method: 'POST', body: '{}' })).status, 200)
+  for (const sender of slow) sender.destroy()
+})
+
+/** How many customers the balancer has. */
+async function connections(): Promise<number> {
+  const metrics = await (await fetch(`http://${net}.11:${ports.ops}/metrics`)).text()
+  return Number(/^haproxy_frontend_current_sessions\{proxy="api"\} (\d+)$/m.exec(metrics)?.[1])
+}
+
+const asks = {
+  reads: { method: 'GET', path: '/v1/user/someone' },
+  writes: { method: 'POST', path: '/v1/transaction' },
+  inquiries: { method: 'GET', path: '/v1/request/some-key' },
+  sessions: { method: 'POST', path: '/v1/session' },
+}
+
+for (const kind of ['reads', 'writes'] as const) {
+  test(`a crowd of ${kind} is refused at the balancer, and nobody else`, { skip }, async () => {
     const enough = new AbortController()
-    const refused: string[] = []
+    const { method, path } = asks[kind]
+    const refused: Response[] = []
     const crowd = Array.from({ length: CROWD }, async () => {
-      const answer = await fetch(`${api}/v1/user/someone`, { signal: enough.signal })
-      if (answer.status === 429) refused.push(await answer.text())
+      const answer = await fetch(`${api}${path}${WAIT}`, { method, signal: enough.signal })
+      if (answer.status === 429) refused.push(answer)
     })
     // The line moves after two seconds, with 503: until then all of this is heard.
     await until('some are refused', () => refused.length > 0)
-    const told = await Promise.all([
-      fetch(`${api}/v1/request/some-key`),
-      fetch(`${api}/v1/request/some-key`, { method: 'POST' }),
-      fetch(`${api}/v1/transaction`, { method: 'POST' }),
-    ])
-    assert.deepEqual(
-      told.map(({ status }) => status),
-      [404, 429, 429],
+    const told = await Promise.all(
+      Object.entries(asks).map(async ([name, ask]) => {
+        return [name, (await fetch(`${api}${ask.path}`, { method: ask.method })).status] as const
+      }),
     )
-    const [, , payment] = told
-    assert.equal(payment?.headers.get('retry-after'), '1')
-    const problem = (await payment?.json()) as Record<string, unknown>
+    const all = { reads: 200, writes: 200, inquiries: 200, sessions: 200 }
+    assert.deepEqual(Object.fromEntries(told), { ...all, [kind]: 429 })
+    const [first] = refused
+    assert.equal(first?.headers.get('retry-after'), '1')
+    const problem = (await first?.json()) as Record<string, unknown>
     assert.equal(problem['code'], 'overloaded')
-    assert.equal(problem['requestId'], payment?.headers.get('request-id'))
+    assert.equal(problem['requestId'], first?.headers.get('request-id'))
     enough.abort()
     await Promise.allSettled(crowd)
-  },
-)
+    for (const server of servers) server.closeAllConnections()
+    await until('the next one is served', async () => {
+      return (await fetch(`${api}${path}`, { method })).status === 200
+    })
+  })
+}

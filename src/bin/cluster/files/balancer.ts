@@ -4,12 +4,14 @@ import { type Place, ports } from '../places.ts'
 import type { Deployment, File } from './deployment.ts'
 import { fill } from './template.ts'
 
-/** What one server is sent at once. It takes more, but then all of it is slow. */
-const SERVER_CONNECTIONS = 256
-/** What it is sent beside that of those who ask what became of a request. */
-const INQUIRIES_MAX = 32
-/** Requests that wait for a server. */
-const QUEUE_MAX = 512
+/** What one server is sent at once, of one kind. It takes more, and all of it is slower then. */
+const PLACES = 16
+/** So many may wait for places however little is served. */
+const CROWD = 64
+/** Of those who wait for their passwords to be checked. */
+const SESSIONS_MAX = 256
+/** Requests that wait for one server, where no crowd is expected. */
+const LINE_MAX = 512
 
 export function balancerFiles(place: Place, deployment: Deployment): readonly File[] {
   const { places, tls, paths, systemd } = deployment
@@ -29,8 +31,11 @@ export function balancerFiles(place: Place, deployment: Deployment): readonly Fi
     STANDBY_PORT: ports.standby,
     PATRONI_PORT: ports.patroni,
     BALANCER_CONNECTIONS: systemd ? 20_000 : 4_000,
-    QUEUE_MAX,
-    SERVER_CONNECTIONS,
+    PLACES,
+    CROWD,
+    CROWD_TIMES_5: CROWD * 5,
+    SESSIONS_MAX,
+    LINE_MAX,
     FRONT_SCHEME: tls ? 'https' : 'http',
     FRONT_TLS: tls ? `ssl crt ${tls.front} alpn h2,http/1.1` : '',
     INSIDE_TLS: tls ? `ssl crt ${tls.pair}` : '',
@@ -38,10 +43,9 @@ export function balancerFiles(place: Place, deployment: Deployment): readonly Fi
       ? 'http-response set-header Strict-Transport-Security "max-age=31536000; includeSubDomains"'
       : '',
     PATRONI_CHECK_TLS: tls ? `check-ssl verify required ca-file ${tls.ca}` : '',
-    INQUIRIES_MAX,
     SERVERS: places.server.map(({ name, address }) => `server ${name} ${address}:${ports.api}`),
     SERVERS_AGAIN: places.server.map(({ name, address }) => {
-      return `server ${name} ${address}:${ports.api} track servers/${name}`
+      return `server ${name} ${address}:${ports.api} track writes/${name}`
     }),
     AUTHS: places.auth.map(({ name, address }) => `server ${name} ${address}:${ports.auth}`),
     DATABASES: places.postgres.map(

@@ -101,11 +101,11 @@ async function lookAtBalancer({ address }: Place): Promise<Look> {
     serversOf(backend).filter((row) => row[status]?.startsWith('UP') === true)
   const primary = upOf('primary')[0]?.[1] ?? null
   const count = (backend: string) => `${upOf(backend).length}/${serversOf(backend).length}`
-  const whole = primary !== null && upOf('servers').length > 0 && upOf('auth').length > 0
+  const whole = primary !== null && upOf('writes').length > 0 && upOf('auth').length > 0
   return {
     condition: whole ? 'up' : 'unwell',
     role: null,
-    note: `servers ${count('servers')}, auth ${count('auth')}, ${primary ?? 'no primary'}`,
+    note: `servers ${count('writes')}, auth ${count('auth')}, ${primary ?? 'no primary'}`,
   }
 }
 
