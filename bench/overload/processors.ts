@@ -19,8 +19,8 @@ const FIRST = -10
 /**
  * Keeps the first processor for the load, so that it and the service do not slow each other down.
  * This process, and all that it starts from now on, have the others. Where there are few, or where
- * that cannot be told (not Linux), all share all: then the load is part of what is too much, and goes
- * first where it may.
+ * that cannot be told (not Linux), all share all: then the load is part of what is too much, and
+ * goes first where it may.
  */
 export async function shareProcessors(): Promise<Shares> {
   const last = os.availableParallelism() - 1

@@ -48,8 +48,8 @@ test('plans go by keys, and none is compiled for a table that must be scanned', 
   t.after(pool.end)
   const ledger = await connectLedger({ ...ask, lockTimeoutMs: 1_000 })
   t.after(ledger.close)
-  for (const { query } of [pool, ledger]) {
-    const { rows } = await query(
+  for (const session of [pool, ledger]) {
+    const { rows } = await session.query(
       `select current_setting('enable_seqscan') as scans, current_setting('jit') as compiled`,
     )
     assert.deepEqual(rows, [{ scans: 'off', compiled: 'off' }])
