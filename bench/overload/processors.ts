@@ -14,7 +14,7 @@ export type Shares = Readonly<{
 /** With fewer, one for the load would be too much to take from the service. */
 const ENOUGH = 4
 /** Then the load goes before the service, so that it comes by the clock. @see setpriority(2) */
-const FIRST = -10
+const FIRST = -20
 
 /**
  * Keeps the first processor for the load, so that it and the service do not slow each other down.

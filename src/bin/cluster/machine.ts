@@ -159,6 +159,14 @@ function farthingFiles(place: Place, deployment: Deployment, keys: string): read
   })
 }
 
+/**
+ * Where root runs all on one machine: what costs little, and must not wait for those that work. A
+ * balancer that is late refuses nobody, and leases that are not renewed in time end.
+ */
+function urgent(...command: Process['command']): Process['command'] {
+  return process.getuid?.() === 0 ? ['/usr/bin/nice', '-n', '-10', ...command] : command
+}
+
 /** Nothing of the caller's own environment gets in, but for where programs and homes are. */
 function runs(place: Place, deployment: Deployment): Pick<Process, 'command' | 'env'> {
   const { config, run } = deployment.paths(place)
@@ -183,7 +191,7 @@ function runs(place: Place, deployment: Deployment): Pick<Process, 'command' | '
   switch (place.kind) {
     case 'balancer':
       // A master that reloads at SIGUSR2, in the foreground.
-      return { command: [programs.haproxy, '-W', '-db', '-f', config], env: base }
+      return { command: urgent(programs.haproxy, '-W', '-db', '-f', config), env: base }
     case 'server':
       return own('serve')
     case 'worker':
@@ -195,7 +203,7 @@ function runs(place: Place, deployment: Deployment): Pick<Process, 'command' | '
     case 'sentinel':
       return { command: [programs['redis-sentinel'], config], env: base }
     case 'etcd':
-      return { command: [programs['etcd-server'], '--config-file', config], env: base }
+      return { command: urgent(programs['etcd-server'], '--config-file', config), env: base }
     case 'postgres':
       return { command: [programs.patroni, config], env: base }
   }

@@ -33,7 +33,7 @@ export function balancerFiles(place: Place, deployment: Deployment): readonly Fi
     BALANCER_CONNECTIONS: systemd ? 20_000 : 4_000,
     PLACES,
     CROWD,
-    CROWD_TIMES_5: CROWD * 5,
+    CROWD_TIMES_10: CROWD * 10,
     SESSIONS_MAX,
     LINE_MAX,
     FRONT_SCHEME: tls ? 'https' : 'http',
