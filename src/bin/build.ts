@@ -29,6 +29,7 @@ import { findUser } from '../users/find.ts'
 import { backSecretOf } from './auth/secrets.ts'
 import { withCopies } from './cache/copies.ts'
 import { sharedPool } from './database.ts'
+import { INQUIRIES_AT_ONCE } from './processes/connections.ts'
 import { buildPaymentParts, type Site } from './work/parts.ts'
 
 /** The rooms and the hall: all of the house but its doors. */
@@ -51,6 +52,7 @@ export function buildHouse(site: Site): House {
   const pool = sharedPool(config, url)
   const cache = openServerCache({ url, ...config.cache, clock }, pool)
   const parts = buildPaymentParts(site, { pool, fence: cache.fence, clock })
+  const inquiries = sharedPool(config, url, INQUIRIES_AT_ONCE)
   const denyList = openDenyList(url, clock)
   const commits = watchCommits(pool)
   const close = async (): Promise<void> => {
@@ -58,10 +60,13 @@ export function buildHouse(site: Site): House {
     await denyList.stop()
     await parts.ledger.close()
     await cache.stop()
+    await inquiries.end()
     await pool.end()
   }
   const authLayer = createRemoteAuth(config.auth.backUrls, backSecretOf(keys))
-  const payments = withCopies(createPayments(parts), parts, cache.read)
+  // What became of a request is told while a crowd waits for the shared connections.
+  const { findRequest } = createPayments({ ...parts, pool: inquiries })
+  const payments = withCopies({ ...createPayments(parts), findRequest }, parts, cache.read)
   return { site, clock, pool, parts, payments, authLayer, denyList, cache, close }
 }
 

@@ -39,7 +39,8 @@ export const usage = `farthing <command> [<word>…]
   retry      <job>: tries a job again, by its number; parked ones by their name, or all
   reseal     seal bank account numbers and secrets of authenticator apps under the first key
   edge-keys  <folder>: what balancers check the signatures of tokens with
-  cluster    up, status, stop, start, down: the whole picture on this machine
+  cluster    up, status, stop, start, backup, drill, down: the whole picture on this machine;
+             files: the same for hosts of your own
   freeze     <user>: a user may receive, and send nothing, from now on
   thaw       <user>: a frozen user may send again
   disconnect <user>: end all sessions and tokens of a user

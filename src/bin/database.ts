@@ -45,11 +45,11 @@ export async function sharedDatabase(config: Config): Promise<Database> {
   }
 }
 
-/** Opens the pool that all but the ledger's batches share. */
-export function sharedPool(config: Config, url: string): Pool {
+/** Opens the pool that all but the ledger's batches share, or a smaller one beside it. */
+export function sharedPool(config: Config, url: string, max: number = config.poolMax): Pool {
   return openPool({
     url,
-    max: config.poolMax,
+    max,
     statementTimeoutMs: config.statementTimeoutMs,
     applicationName: 'farthing',
   })

@@ -18,7 +18,7 @@ import { createEpochTable, enter, readVersions } from './store.ts'
 /** A look that takes longer would give a lease that is over. */
 const STATEMENT_MS = 1_000
 /** One for looks at the row, one for whoever closes an epoch meanwhile. */
-const CONNECTIONS = 2
+export const CACHE_CONNECTIONS = 2
 
 export type CacheParts = Readonly<{
   /** The database. */
@@ -63,7 +63,7 @@ export function openServerCache(parts: CacheParts, db: Queryable): ServerCache {
 function open({ url, redis: place, clock, pace }: CacheParts, db: Queryable | null): ServerCache {
   const pool = openPool({
     url,
-    max: CONNECTIONS,
+    max: CACHE_CONNECTIONS,
     statementTimeoutMs: STATEMENT_MS,
     applicationName: 'farthing cache',
   })

@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { allRunningIn } from '../../src/bin/cluster/processes/process.ts'
+import { claimFolder } from '../../src/bin/cluster/folder.ts'
 import { newSecrets } from '../../src/bin/cluster/secrets.ts'
 import { until } from '../kit/until.ts'
 
@@ -35,6 +36,11 @@ test('down leaves a folder alone that holds no cluster, and who works in it', as
   } finally {
     sleeper.kill('SIGKILL')
   }
+})
+
+test('no cluster comes up among the files for hosts, whose secrets it would take', () => {
+  writeFileSync(`${dir}/secrets.json`, JSON.stringify(newSecrets()))
+  assert.throws(() => claimFolder(dir), /is there, and holds no cluster: set CLUSTER_DIR/)
 })
 
 test('down ends nobody who only knows the folder', async () => {

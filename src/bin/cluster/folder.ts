@@ -32,7 +32,7 @@ export function holdsCluster(dir: string): boolean {
  * @throws StartRefused when it holds something else, or is nobody's to look into.
  */
 export function claimFolder(dir: string): Secrets {
-  const known = readSecrets(dir)
+  const known = holdsCluster(dir) ? readSecrets(dir) : null
   if (known) return known
   if (existsSync(dir)) {
     throw new StartRefused(

@@ -1,9 +1,12 @@
+import { CACHE_CONNECTIONS } from '../../cache/cache.ts'
 import type { Config } from '../../config.ts'
 import { readConnectionLimit } from '../../db/guard.ts'
 import type { Queryable } from '../../db/query.ts'
 
 /** Beside its batches, a ledger watches stuck accounts; a server reads what was ended. */
 const BESIDE_LANES = 2
+/** What became of a request, a server looks up on connections that nothing else waits for. */
+export const INQUIRIES_AT_ONCE = 2
 /** Beside one for each job the queue listens, has one to spare and one to find who has died. */
 const BESIDE_JOBS = 3
 const AUDIT = 2
@@ -19,9 +22,10 @@ export type Processes = Readonly<{ servers: number; workers: number; auths: numb
  */
 export function connectionsOf(config: Config, { servers, workers, auths }: Processes): number {
   const { poolMax, ledgerConnections, jobs } = config
-  const house = poolMax + ledgerConnections + BESIDE_LANES
+  const house = poolMax + ledgerConnections + BESIDE_LANES + CACHE_CONNECTIONS
+  const server = house + INQUIRIES_AT_ONCE
   const worker = house + jobs.concurrency + BESIDE_JOBS + AUDIT
-  return 2 * (servers * house + workers * worker) + auths * poolMax + OTHERS
+  return 2 * (servers * server + workers * worker) + auths * poolMax + OTHERS
 }
 
 /** Says so at the start when the database does not allow as many connections as may be wanted. */
