@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import { AppError } from './errors.ts'
 import type { Clock } from './time.ts'
@@ -53,7 +54,7 @@ export type Quotas = Readonly<{
   /** Takes one request off the caller's share; `cost` 0 only looks. Never fails. */
   take: (name: QuotaName, caller: string, cost?: 0 | 1) => Promise<Share>
   /** Half of what this process has in hand, for another one that has none. Null: who knows. */
-  giveBack: (key: WindowKey) => number | null
+  giveBack: (key: WindowKey) => Promise<number | null>
   /** All that it has in hand: from now on it hands out nothing without asking. */
   handOver: () => readonly (WindowKey & Readonly<{ left: number }>)[]
 }>
@@ -122,7 +123,9 @@ export function createQuotas(clock: Clock, lease: LeaseQuota | null): Quotas {
         refusal: refused ? new AppError('rate_limited', { retryAfterSeconds: seconds }) : null,
       }
     },
-    giveBack: ({ name, caller, endsAtMs }) => {
+    giveBack: async ({ name, caller, endsAtMs }) => {
+      // What was granted may have come in the same read, and is taken in when all of it was heard.
+      await setImmediate()
       const window = windows[name].peek(caller)
       // What was granted never came here, or is forgotten: nobody is refused for it.
       if (window?.endsAtMs !== endsAtMs || window.source === 'alone') return null

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { createLeases, type Holder, type Leases } from '../../src/bin/processes/leases.ts'
 import { createQuotas, quotas as allowed } from '../../src/quotas.ts'
-import type { Quotas, WindowKey } from '../../src/quotas.ts'
+import type { Lease, Quotas, WindowKey } from '../../src/quotas.ts'
 import { SECOND } from '../../src/time.ts'
 import type { Micros } from '../../src/time.ts'
 
@@ -23,7 +23,7 @@ function join(leases: Leases, clock: Readonly<{ now: () => Micros }>): Process {
     return await leases.lease(holder, name, caller)
   })
   const holder: Holder = {
-    giveBack: async (key) => await Promise.resolve(quotas.giveBack(key)),
+    giveBack: quotas.giveBack,
   }
   return { quotas, holder }
 }
@@ -67,6 +67,18 @@ test('no process says that more is left than there is', async () => {
     }),
     { numRuns: 20 },
   )
+})
+
+test('a grant and the wish to have half of it back may be read at once', async () => {
+  const endsAtMs = 60_000
+  const granted = Promise.withResolvers<Lease>()
+  const quotas = createQuotas({ now: () => 0n as Micros }, async () => await granted.promise)
+  const taking = quotas.take('sign-ins', 'a')
+  // As the channel gives both to this process, before anything else has its turn.
+  granted.resolve({ granted: most, endsAtMs, exhausted: false })
+  const back = await quotas.giveBack({ name: 'sign-ins', caller: 'a', endsAtMs })
+  assert.equal((await taking).refusal, null)
+  assert(back !== null && back >= most / 2 - 1, `${back} of ${most} were given back`)
 })
 
 test('who comes to one process only is told to the last one how many are left', async () => {
