@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { down } from '../../src/bin/cluster/down.ts'
 import { claimFolder } from '../../src/bin/cluster/folder.ts'
@@ -9,6 +10,7 @@ import { lookAt } from '../../src/bin/cluster/status/look.ts'
 import { up } from '../../src/bin/cluster/up.ts'
 import { readClusterSettings } from '../../src/cluster-config.ts'
 import { openPool } from '../../src/db/pool.ts'
+import { StartRefused } from '../../src/errors.ts'
 import { auditBooks, printFinding } from '../../src/ops/audit.ts'
 import { findMissing, restartWith } from '../../test/chaos/cluster/standing.ts'
 import { fillPeople } from '../books.ts'
@@ -25,9 +27,16 @@ const ours: readonly Kind[] = ['auth', 'server', 'worker']
 const WHOLE_WITHIN_MS = 90_000
 const STATEMENT_TIMEOUT_MS = 300_000
 
-/** `farthing cluster up`, asked through its balancers. */
+/**
+ * `farthing cluster up`, asked through its balancers.
+ *
+ * @throws StartRefused when its folder is there already: it might be somebody's.
+ */
 export async function startCluster(say: (line: string) => void): Promise<Site> {
   const settings = readClusterSettings({ ...unset, ...process.env })
+  if (existsSync(settings.dir)) {
+    throw new StartRefused(`${settings.dir} is there: what is flooded here is taken away after it.`)
+  }
   let ending: Promise<void> | null = null
   const end = async (): Promise<void> => {
     ending ??= down(settings, { keep: false }, say)
