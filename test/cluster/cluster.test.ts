@@ -8,6 +8,7 @@ import { ports } from '../../src/bin/cluster/places.ts'
 import type { Sights } from '../../src/bin/cluster/status/sights.ts'
 import { ask, fund, readBalance, signUp, tryAsk, tryMove } from '../chaos/kit/caller.ts'
 import type { Caller } from '../chaos/kit/caller.ts'
+import { signalProcess } from '../chaos/kit/farthing.ts'
 import { isAgain } from '../chaos/kit/insist.ts'
 import { component } from '../kit/components.ts'
 import { until } from '../kit/until.ts'
@@ -106,7 +107,7 @@ test(
   async (t) => {
     const primary = nameOf(await cluster.status(), 'primary')
     await pay(cluster.apis[0] ?? '', 100n)
-    for (const pid of await cluster.pidsOf(primary)) process.kill(pid, 'SIGKILL')
+    for (const pid of await cluster.pidsOf(primary)) signalProcess(pid, 'SIGKILL')
     const begun = performance.now()
     await pay(cluster.apis[1] ?? '', 100n)
     t.diagnostic(`writes were back after ${((performance.now() - begun) / 1_000).toFixed(1)} s`)
@@ -169,7 +170,7 @@ test(
       'etcd-1',
     ]
     const sights = await cluster.status()
-    for (const name of names) process.kill(pidOf(sights, name), 'SIGKILL')
+    for (const name of names) signalProcess(pidOf(sights, name), 'SIGKILL')
     await until('all are up, and others than before', async () => {
       const now = await cluster.status()
       const up = now.seen.every(({ condition }) => condition === 'up')

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { allRunningIn } from '../../src/bin/cluster/processes/process.ts'
 import { claimFolder } from '../../src/bin/cluster/folder.ts'
 import { newSecrets } from '../../src/bin/cluster/secrets.ts'
+import { signalProcess } from '../chaos/kit/farthing.ts'
 import { until } from '../kit/until.ts'
 
 /**
@@ -85,7 +86,7 @@ test('stop ends a PostgreSQL whose Patroni hangs, though it is in a session of i
     assert.equal(code, 0, output)
     assert.deepEqual(allRunningIn(place), [])
   } finally {
-    for (const { pid } of allRunningIn(place)) process.kill(pid, 'SIGKILL')
+    for (const { pid } of allRunningIn(place)) signalProcess(pid, 'SIGKILL')
     kept.kill('SIGKILL')
   }
 })
