@@ -1,5 +1,3 @@
-import { resolve } from 'node:path'
-
 /** Every command, with the words that it takes; null: it looks at them itself. */
 export const commands = {
   start: [],
@@ -26,11 +24,6 @@ export const commands = {
 } as const satisfies Record<string, readonly string[] | null>
 
 export type Command = keyof typeof commands
-
-/** A path as somebody typed it: from where they stand, and not from the checkout that we run in. */
-export function typedPath(path: string): string {
-  return resolve(process.env['FARTHING_FROM'] ?? '.', path)
-}
 
 export const usage = `farthing <command> [<word>…]
 

@@ -1,6 +1,5 @@
 import { parseArgs } from 'node:util'
 import { StartRefused } from '../../errors.ts'
-import { typedPath } from '../commands.ts'
 import { backUp, drill } from './backup.ts'
 import { down } from './down.ts'
 import { readSecrets } from './folder.ts'
@@ -50,7 +49,7 @@ export async function cluster(...words: readonly string[]): Promise<number> {
     case 'status':
       return await status(settings, flags.json === true)
     case 'files':
-      for (const host of fill(names)) say(host)
+      for (const host of writeHostFiles(names[0] ?? '', names[1] ?? '')) say(host)
       return 0
     case 'backup':
       say(await backUp(existing(settings)))
@@ -62,10 +61,6 @@ export async function cluster(...words: readonly string[]): Promise<number> {
       await change(settings, what, names)
       return 0
   }
-}
-
-function fill([hosts = '', folder = '']: readonly string[]): readonly string[] {
-  return writeHostFiles(typedPath(hosts), typedPath(folder))
 }
 
 const takes = {
