@@ -31,7 +31,7 @@ export type Picture = Readonly<{
   /** Of what runs there: the process that is kept alive, and PostgreSQL beside its Patroni. */
   pidsOf: (host: Host) => Pids
   /** Which of its kind has that role now, as `primary`; null: none, or it does not say. */
-  withRole: (role: string) => Promise<Host | null>
+  withRole: (role: string) => Promise<readonly Host[]>
   folderOf: (host: Host) => string
   /** Whether wall clocks of servers and workers can be moved, and the disks of databases filled. */
   hasClocks: boolean
@@ -103,7 +103,7 @@ export async function raise(
     }),
     withRole: async (role) => {
       const { seen } = await lookAt(machine)
-      return seen.find((sight) => sight.role === role)?.place ?? null
+      return seen.filter((sight) => sight.role === role).map(({ place }) => place)
     },
     folderOf: folder,
     hasClocks: clockLibrary() !== null,

@@ -37,17 +37,19 @@ const writesBack: Bar = { writesWithinMs: WRITES_BACK_MS }
 /** Chooses who it is about. */
 type Whom = (picture: Picture, random: Random) => Promise<Host | null>
 
+const oneOf = (hosts: readonly Host[], random: Random): Host | null =>
+  hosts.length === 0 ? null : (hosts[random.below(hosts.length)] ?? null)
 const any =
   (kind: Kind): Whom =>
   async ({ hosts }, random) =>
-    hosts(kind)[random.below(hosts(kind).length)] ?? null
+    oneOf(hosts(kind), random)
 const having =
   (role: string): Whom =>
-  async ({ withRole }) =>
-    await withRole(role)
+  async ({ withRole }, random) =>
+    oneOf(await withRole(role), random)
 
 const primary = having('primary')
-const inStep = having('synchronous standby')
+const standby = having('synchronous standby')
 const redisMaster = having('master')
 
 const healed = async (): Promise<void> => {}
@@ -202,8 +204,7 @@ export const faults: readonly Fault[] = [
   killed('primary, as with its host,', primary, writesBack),
   killed("primary's PostgreSQL", primary, writesBack, 'postmaster'),
   killed("primary's Patroni", primary, writesBack, 'kept'),
-  killed('synchronous standby', inStep, writesBack),
-  killed('other standby', having('standby'), unnoticed),
+  killed('standby', standby, writesBack),
   killed('Redis master', redisMaster, unnoticed),
   killed('Redis replica', having('replica'), unnoticed),
   killed('Sentinel', any('sentinel'), unnoticed),
@@ -216,7 +217,7 @@ export const faults: readonly Fault[] = [
   paused('primary, as with its host,', primary),
   paused("primary's PostgreSQL", primary, {}, 'postmaster'),
   paused("primary's Patroni", primary, {}, 'kept'),
-  paused('synchronous standby', inStep),
+  paused('standby', standby),
   paused('Redis master', redisMaster, unnoticed),
   paused('Redis replica', having('replica'), unnoticed),
   paused('Sentinel', any('sentinel'), unnoticed),
@@ -225,7 +226,7 @@ export const faults: readonly Fault[] = [
   parted('primary and etcd parted, silently', primary, ['etcd'], 'silent'),
   parted('primary parted from everyone, silently', primary, everyone, 'silent'),
   parted('primary and balancers parted, with resets', primary, ['balancer'], 'refused'),
-  parted('synchronous standby parted from everyone, silently', inStep, everyone, 'silent'),
+  parted('standby parted from everyone, silently', standby, everyone, 'silent'),
   parted('etcd member parted from everyone, silently', any('etcd'), ['etcd', 'postgres'], 'silent'),
   parted('server and balancers parted, silently', any('server'), ['balancer'], 'silent'),
   parted(
@@ -256,7 +257,7 @@ export const faults: readonly Fault[] = [
   reset('a balancer', any('balancer')),
   reset('a server', any('server')),
   diskFull('the primary', primary),
-  diskFull('a standby', inStep),
+  diskFull('a standby', standby),
   clockJumps('server', HOUR_S),
   clockJumps('server', -HOUR_S),
   clockJumps('worker', HOUR_S),
