@@ -11,8 +11,22 @@ export function printCopy(value: unknown): string {
 
 /** @throws SyntaxError for what `printCopy` never wrote. */
 export function parseCopy(text: string): unknown {
-  return JSON.parse(text, (_key, part: unknown) => {
-    if (typeof part !== 'string' || !part.startsWith('#')) return part
-    return part.startsWith('##') ? part.slice(1) : BigInt(part.slice(1))
-  }) as unknown
+  return revived(JSON.parse(text))
+}
+
+/** In place: as a reviver of `JSON.parse`, the same takes ten times as long as the parsing. */
+function revived(part: unknown): unknown {
+  if (typeof part === 'string') return part.startsWith('#') ? unmarked(part) : part
+  if (typeof part !== 'object' || part === null) return part
+  const members = part as Record<string, unknown>
+  for (const key of Object.keys(members)) {
+    const member = members[key]
+    const now = revived(member)
+    if (now !== member) members[key] = now
+  }
+  return part
+}
+
+function unmarked(text: string): string | bigint {
+  return text.startsWith('##') ? text.slice(1) : BigInt(text.slice(1))
 }
