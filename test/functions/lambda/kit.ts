@@ -10,7 +10,7 @@ import { startProxy, type Proxy } from '../../chaos/kit/proxy.ts'
 import type { Environment } from '../../kit/lambda/environment.ts'
 import { type Lambda, type LambdaOptions, startLambda } from '../../kit/lambda/server.ts'
 import { until } from '../../kit/until.ts'
-import { startWorld, type World } from '../../kit/world.ts'
+import { startWorld, type World, type WorldOptions } from '../../kit/world.ts'
 
 const FUNCTION = 'farthing-jobs'
 
@@ -37,6 +37,8 @@ export type LambdaWorldOptions = Partial<Omit<LambdaOptions, 'functionName'>> &
     /** How long a job may take. */
     jobTimeoutMs?: number
     settleMs?: number
+    /** Copies in front of what this process reads. */
+    cache?: WorldOptions['cache']
   }>
 
 export async function startLambdaWorld(options: LambdaWorldOptions): Promise<LambdaWorld> {
@@ -44,6 +46,7 @@ export async function startLambdaWorld(options: LambdaWorldOptions): Promise<Lam
   const made: { lambda: Lambda | null; proxy: Proxy | null } = { lambda: null, proxy: null }
   const world = await startWorld({
     ...(options.settleMs !== undefined && { settleMs: options.settleMs }),
+    ...(options.cache && { cache: options.cache }),
     startJobs: async (url, parts) => {
       const proxy = await startProxy(url)
       made.proxy = proxy
