@@ -1,3 +1,5 @@
+import { resolve } from 'node:path'
+
 /** Every command, with the words that it takes; null: it looks at them itself. */
 export const commands = {
   start: [],
@@ -24,6 +26,11 @@ export const commands = {
 } as const satisfies Record<string, readonly string[] | null>
 
 export type Command = keyof typeof commands
+
+/** A path as somebody typed it: from where they stand, and not from the checkout that we run in. */
+export function typedPath(path: string): string {
+  return resolve(process.env['CALLED_FROM'] ?? '.', path)
+}
 
 export const usage = `farthing <command> [<word>…]
 

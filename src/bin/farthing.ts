@@ -1,6 +1,6 @@
 import { audit } from './audit.ts'
 import { cluster } from './cluster/cluster.ts'
-import { commands, usage } from './commands.ts'
+import { commands, typedPath, usage } from './commands.ts'
 import type { Command } from './commands.ts'
 import { edgeKeys } from './edge-keys.ts'
 import { disconnect } from './users/disconnect.ts'
@@ -27,7 +27,7 @@ const run: Readonly<Record<Exclude<Command, 'auth' | 'health'>, Run>> = {
   jobs: listJobs,
   retry: async (job = '') => await retry(job),
   reseal,
-  'edge-keys': async (folder = '') => await edgeKeys(folder),
+  'edge-keys': async (folder = '') => await edgeKeys(typedPath(folder)),
   cluster,
   freeze: async (user = '') => await freeze(user, true),
   thaw: async (user = '') => await freeze(user, false),

@@ -106,7 +106,7 @@ async function breakAll(
     faults.set(fault, (faults.get(fault) ?? 0) + 1)
     told = await live.told()
     if (told.stale.length > 0) break
-    if (READS_MIN > 0 && round % TELL_EVERY === 0) console.log(printed(told))
+    if (READS_MIN > 0 && round % TELL_EVERY === 1) console.log(printed(told))
   }
   return faults
 }

@@ -66,10 +66,11 @@ export async function makeRepository(machine: Machine): Promise<void> {
 }
 
 /** A back-up of the primary: whole if it is the first, else of what has changed. */
-export async function backUp(machine: Machine): Promise<string> {
+export async function backUp(machine: Machine, say: Say): Promise<void> {
   const primary = await primaryOf(machine)
+  say(`Backing up ${primary.name}.`)
   await pgbackrest(machine, primary, 'backup')
-  return await pgbackrest(machine, primary, 'info')
+  say(await pgbackrest(machine, primary, 'info'))
 }
 
 /**
@@ -85,14 +86,17 @@ export async function drill(machine: Machine, to: string | null, say: Say): Prom
   const folder = `${settings.dir}/drill`
   rmSync(folder, { recursive: true, force: true })
   for (const path of [folder, `${folder}/data`, `${folder}/run`]) makeFolder(path, userOf(primary))
+  say('Archiving what was written up to now.')
   // A time is reached when something later is read: so something is, and is archived.
   await askPrimary(machine, ['-c', 'select pg_current_xact_id()', 'postgres'])
   await askPrimary(machine, ['-c', 'select pg_switch_wal()', 'postgres'])
   await pgbackrest(machine, primary, 'check')
   const until =
     target === null ? [] : ['--type=time', `--target=${target}`, '--target-action=promote']
+  const what = to === null ? 'all that was archived' : `what was at ${to}`
+  say(`Restoring ${what}, beside the cluster.`)
   await pgbackrest(machine, primary, `--pg1-path=${folder}/data`, ...until, 'restore')
-  say(`restored ${to === null ? 'all that was archived' : `what was at ${to}`}`)
+  say('Starting a PostgreSQL on it, which reads the archive.')
   const stop = startRestored(machine, primary, folder)
   try {
     await untilRecovered(machine, `${folder}/run`)
@@ -101,6 +105,7 @@ export async function drill(machine: Machine, to: string | null, say: Say): Prom
              to_char(max(posted_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
       from transaction`
     say(await askSocket(machine, `${folder}/run`, ['-c', seen, 'farthing']))
+    say('Auditing it.')
     const url = `postgres://farthing:${machine.deployment.secrets.farthing}@${restoredAddress(machine)}:${ports.postgres}/farthing`
     const env = { ...envOf(machine), PATH: process.env['PATH'] ?? '', DATABASE_URL: url }
     say((await execute(['/bin/sh', farthing, 'audit'], env)).trim().split('\n').at(-1) ?? '')

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { StartRefused } from '../../errors.ts'
+import { typedPath } from '../commands.ts'
 import { backUp, drill } from './backup.ts'
 import { down } from './down.ts'
 import { readSecrets } from './folder.ts'
@@ -49,10 +50,10 @@ export async function cluster(...words: readonly string[]): Promise<number> {
     case 'status':
       return await status(settings, flags.json === true)
     case 'files':
-      for (const host of writeHostFiles(names[0] ?? '', names[1] ?? '')) say(host)
+      for (const host of fill(names)) say(host)
       return 0
     case 'backup':
-      say(await backUp(existing(settings)))
+      await backUp(existing(settings), say)
       return 0
     case 'drill':
       await drill(existing(settings), names[0] ?? null, say)
@@ -61,6 +62,10 @@ export async function cluster(...words: readonly string[]): Promise<number> {
       await change(settings, what, names)
       return 0
   }
+}
+
+function fill([hosts = '', folder = '']: readonly string[]): readonly string[] {
+  return writeHostFiles(typedPath(hosts), typedPath(folder))
 }
 
 const takes = {
@@ -129,6 +134,7 @@ async function change(
   if (strange.length > 0) {
     throw new StartRefused(`There is no ${strange.join(', ')}. There are ${known.join(', ')}.`)
   }
+  say(`${what === 'stop' ? 'Stopping' : 'Starting'} ${names.join(', ')}.`)
   if ((await ask(settings.dir, { do: what, names })) === null) {
     throw new StartRefused('There is no supervisor: `farthing cluster up` starts one.')
   }

@@ -30,6 +30,7 @@ export async function down(
     say(`There is no cluster in ${dir}.`)
     return
   }
+  say(`Ending ${before} processes.`)
   const release = existsSync(`${dir}/run`) ? claimTurn(settings) : () => undefined
   try {
     await endInOrder(dir)
@@ -41,7 +42,7 @@ export async function down(
     throw new StartRefused(`These do not end: ${left.map(({ pid }) => pid).join(', ')}.`)
   }
   if (!keep) rmSync(dir, { recursive: true, force: true })
-  say(`${before} processes ended. ${keep ? `${dir} is kept.` : `${dir} is gone.`}`)
+  say(`All ended. ${keep ? `${dir} is kept.` : `${dir} is gone.`}`)
 }
 
 /** By the supervisor, who knows what stands on what. A new one takes over from one that is gone. */

@@ -16,7 +16,7 @@ export async function lookAt(machine: Machine): Promise<Sights> {
   const [asked, written] = await Promise.all([ask(dir, { do: 'list' }), readKept(dir)])
   const kept = asked ?? written
   const keptOf = ({ name }: Place): Kept | undefined => kept.find((one) => one.name === name)
-  const look = looker(machine, keptOf)
+  const look = looker(machine)
   const one = async (place: Place): Promise<Sight> =>
     sightOf(place, await look(place), keptOf(place))
   const databases = await lookAtDatabases(places.postgres)
@@ -62,10 +62,7 @@ async function readKept(dir: string): Promise<readonly Kept[]> {
   }
 }
 
-function looker(
-  { places, deployment }: Machine,
-  keptOf: (place: Place) => Kept | undefined,
-): (place: Place) => Promise<Look> {
+function looker({ places, deployment }: Machine): (place: Place) => Promise<Look> {
   const { redis, sentinel } = deployment.secrets
   return async (place) => {
     switch (place.kind) {
@@ -76,9 +73,7 @@ function looker(
       case 'auth':
         return await lookAtDoor(place, ports.auth)
       case 'worker':
-        return keptOf(place)?.running
-          ? { condition: 'up', role: null, note: 'runs jobs' }
-          : { ...away, note: 'does not run' }
+        return await lookAtDoor(place, ports.workerOps)
       case 'redis':
         return await lookAtRedis(place, redis)
       case 'sentinel':
