@@ -21,7 +21,6 @@ const SEED_WITHIN_MS = 120_000
  */
 export async function start(): Promise<number> {
   const asked = readConfig(process.env)
-  console.log('Starting the database, the servers, the auth layer and the worker.')
   const toldToStop = untilToldToStop()
   const count = asked.servers ?? availableParallelism()
   const needed = connectionsOf(asked, { servers: count, workers: 1, auths: 1 })
