@@ -20,6 +20,8 @@ export type Plan = Readonly<{
   failovers: boolean
   /** What was meant to be done and was not, for want of time. */
   left: () => readonly Fault[]
+  /** Whether its report is one to keep: nothing of it was chosen by whoever ran it. */
+  whole: boolean
   /** How to do the same again. */
   command: string
 }>
@@ -33,15 +35,17 @@ export const deaths = {
 const short = [
   'server killed',
   'balancer gone',
-  'worker, and the bank in it, killed',
   'Redis master killed',
   deaths.host,
+  'worker, and the bank in it, killed',
   'primary parted from everyone, silently',
   "primary's Patroni paused",
   'server paused',
 ]
 
 const PAIRS = 0.25
+/** Of the issue: so many must pass. */
+const FAILOVERS = 100
 const MINUTE_MS = 60_000
 /** Longer than a primary that is gone keeps its key. */
 const SHORT_MOST_MS = 13_000
@@ -66,6 +70,7 @@ export function readPlan(environment: Readonly<Record<string, string | undefined
     smallDisks: true,
     times: 'judged',
     failovers: false,
+    whole: false,
   } as const
   if (told !== undefined) {
     const all = told.split(';').map((name) => faultNamed(name.trim()))
@@ -86,12 +91,13 @@ export function readPlan(environment: Readonly<Record<string, string | undefined
       ...long,
       smallDisks: false,
       failovers: true,
+      whole: failovers >= FAILOVERS,
       command,
       ...oneByOne(all, Number.POSITIVE_INFINITY),
     }
   }
   const command = `CHAOS_MINUTES=${minutes} CHAOS_SEED=${seed} npm run chaos`
-  return { ...long, command, ...byChance(minutes) }
+  return { ...long, whole: true, command, ...byChance(minutes) }
 }
 
 type Choice = Pick<Plan, 'next' | 'left'>
@@ -105,16 +111,20 @@ function oneByOne(all: readonly Fault[], mostMs: number): Choice {
   return { next, left: () => left }
 }
 
-/** Every one in its turn, in an order by chance; some of them two at once. */
+/** Every one alone, in an order by chance, for alone it is judged; then some of them two at once. */
 function byChance(minutes: number): Choice {
+  const alone = [...faults]
   let bag: Fault[] = []
+  const take = (from: Fault[], random: Random): readonly Fault[] =>
+    from.splice(random.below(from.length), 1)
   const draw = (random: Random): readonly Fault[] => {
     if (bag.length === 0) bag = [...faults]
-    return bag.splice(random.below(bag.length), 1)
+    return take(bag, random)
   }
   const next: Plan['next'] = (ranMs, random) => {
     if (ranMs > minutes * MINUTE_MS) return null
+    if (alone.length > 0) return take(alone, random)
     return random.chance(PAIRS) ? [...draw(random), ...draw(random)] : draw(random)
   }
-  return { next, left: () => [] }
+  return { next, left: () => alone }
 }

@@ -81,16 +81,17 @@ async function inner(name: string): Promise<number> {
   say(`\n${printReport(report)}`)
   for (const { name } of plan.left()) say(`Not reached in time: ${name}`)
   const passes = report.bars.every(({ passes }) => passes)
-  await keep(report)
+  await keep(report, plan)
   return passes ? 0 : 1
 }
 
 /** As JSON for programs, and for people as a page of results, where that is asked for. */
-async function keep(report: Report): Promise<void> {
+async function keep(report: Report, { whole }: Plan): Promise<void> {
   const { CHAOS_REPORT: json, CHAOS_RESULTS: page } = process.env
   if (json) await writeFile(json, JSON.stringify(report, null, 2))
-  if (page)
+  if (page && whole) {
     await writeFile(page, `# What was broken, and what came of it\n\n${printReport(report)}\n`)
+  }
 }
 
 async function unleash(picture: Picture, plan: Plan): Promise<Report> {
@@ -127,7 +128,8 @@ async function unleash(picture: Picture, plan: Plan): Promise<Report> {
     checks: findings.length,
     offences: findings.flatMap(({ offences }) => offences.map((one) => JSON.stringify(one))),
   }
-  const done = { told, impossible: impossible.map(({ name }) => name), promotions }
+  const names = (all: readonly Fault[]): readonly string[] => all.map(({ name }) => name)
+  const done = { told, impossible: names(impossible), left: names(plan.left()), promotions }
   const calm = doings.map((doing) => [doing, fared(lines, doing, usual)] as const)
   return {
     command: plan.command,

@@ -34,6 +34,9 @@ export type BarSeen = Readonly<{
 
 /** The audit of today has so many checks: fewer, and it has not looked at all. */
 const INVARIANTS = 16
+const SHORT_FAULTS = 4
+/** Where times are shown, and not judged: what takes longer than so many bars is no slow machine. */
+const SLOWER = 3
 /** Of the moment after all is whole: connections are made anew. */
 const AFTERWARDS_MS = 1_000
 
@@ -59,6 +62,8 @@ export type Done = Readonly<{
   told: readonly Told[]
   /** Names of faults that were meant, and could not be done. */
   impossible: readonly string[]
+  /** Those that were meant, and for which no time was left. */
+  left: readonly string[]
   promotions: number | null
 }>
 
@@ -78,6 +83,7 @@ export function barsOf(
     none('invariants broken in the audit', audit.offences.length),
     none('times the cluster did not heal by itself', unhealed),
     ...barsOfWork(done, verdict, audit),
+    barOfReach(done, times),
     ...(failovers ? [barOfPromotions(done)] : []),
     ...barsOfFaults(told, times),
   ]
@@ -110,6 +116,12 @@ function barsOfWork(
   ]
 }
 
+/** A slow machine does less of the short form: enough to have met each kind of machine. */
+function barOfReach({ told, left }: Done, times: Times): BarSeen {
+  if (times === 'judged') return none('faults that were meant, and not reached in time', left.length)
+  return least('faults', SHORT_FAULTS, new Set(told.flatMap(({ faults }) => faults)).size)
+}
+
 function barOfPromotions({ told, promotions }: Done): BarSeen {
   const killed = told.filter(({ faults }) => faults.includes(deaths.host)).length
   return least('times a standby became the primary', killed, promotions ?? 0)
@@ -134,7 +146,7 @@ function barsOfFaults(told: readonly Told[], times: Times): readonly BarSeen[] {
     }
     const { writesWithinMs } = bar
     const most = Math.max(...all.map(({ fared }) => fared.write.longestGapMs))
-    if (writesWithinMs !== undefined) add('longest without a write', writesWithinMs, most, 0, ' ms')
+    if (writesWithinMs !== undefined) add('longest without a write', writesWithinMs, most, most / SLOWER, ' ms')
     const sum = (kind: keyof Fared): number =>
       all.reduce((sum, { fared }) => sum + ofAll(fared, kind), 0)
     if (bar.oneRetryHelps) {

@@ -33,6 +33,8 @@ export type Fault = Readonly<{
 /** Of the issue: a primary that is killed is replaced within so long. */
 const WRITES_BACK_MS = 15_000
 const writesBack: Bar = { writesWithinMs: WRITES_BACK_MS }
+/** One that is silent, and not dead, is given time to come back before it is replaced. */
+const replaced: Bar = { writesWithinMs: 2 * WRITES_BACK_MS }
 
 /** Chooses who it is about. */
 type Whom = (picture: Picture, random: Random) => Promise<Host | null>
@@ -214,19 +216,19 @@ export const faults: readonly Fault[] = [
   paused('balancer', any('balancer')),
   paused('worker', any('worker'), unnoticed),
   paused('auth layer', any('auth')),
-  paused('primary, as with its host,', primary),
+  paused('primary, as with its host,', primary, replaced),
   paused("primary's PostgreSQL", primary, {}, 'postmaster'),
   paused("primary's Patroni", primary, {}, 'kept'),
-  paused('standby', standby),
+  paused('standby', standby, writesBack),
   paused('Redis master', redisMaster, unnoticed),
   paused('Redis replica', having('replica'), unnoticed),
   paused('Sentinel', any('sentinel'), unnoticed),
   paused('etcd member', any('etcd')),
   parted('primary and standbys parted, silently', primary, ['postgres'], 'silent'),
   parted('primary and etcd parted, silently', primary, ['etcd'], 'silent'),
-  parted('primary parted from everyone, silently', primary, everyone, 'silent'),
+  parted('primary parted from everyone, silently', primary, everyone, 'silent', replaced),
   parted('primary and balancers parted, with resets', primary, ['balancer'], 'refused'),
-  parted('standby parted from everyone, silently', standby, everyone, 'silent'),
+  parted('standby parted from everyone, silently', standby, everyone, 'silent', writesBack),
   parted('etcd member parted from everyone, silently', any('etcd'), ['etcd', 'postgres'], 'silent'),
   parted('server and balancers parted, silently', any('server'), ['balancer'], 'silent'),
   parted(
