@@ -59,7 +59,8 @@ export type Raised = Readonly<{ user: string; money: bigint | null; view: bigint
 export type Copies = Readonly<{
   /** Null while there is no connection to a Redis that is fit. */
   reign: () => string | null
-  look: (at: Place, kind: Kind, user: string, token: string) => Promise<Look>
+  /** @param unfit A copy that was found and does not serve: it is as good as none. */
+  look: (at: Place, kind: Kind, user: string, token: string, unfit: string | null) => Promise<Look>
   /** Keeps a copy if the claim still stands and no floor is above `versions`. */
   fill: (
     at: Place,

@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import { randomUUID } from 'node:crypto'
 import type { Leases } from './leases.ts'
-import type { Copies, Epoch, Kind, Versions } from './parts.ts'
+import type { Copies, Epoch, Kind, Look, Versions } from './parts.ts'
 
 /**
  * Publishes `{ outcome }` of each read: `hit`, `miss`, `off` without a lease, `late` when it ended
@@ -26,7 +26,7 @@ export type Source<T> = Readonly<{
   user: string
   load: () => Promise<T>
   print: (value: T) => string
-  /** Null for a copy that does not serve: of another version of this program, or out of date. */
+  /** Null, or any error, for a copy that does not serve: of another version, or out of date. */
   parse: (text: string) => T | null
 }>
 
@@ -34,9 +34,14 @@ export type Reader = <T>(source: Source<T>) => Promise<T>
 
 /** The reader's side: a copy when one may be read, else the database. It never fails by Redis. */
 export function createReader({ copies, leases, versions, lost }: ReaderParts): Reader {
-  async function tryLook(epoch: Epoch, kind: Kind, user: string, token: string) {
+  async function tryLook(
+    epoch: Epoch,
+    { kind, user }: Pick<Source<unknown>, 'kind' | 'user'>,
+    token: string,
+    unfit: string | null,
+  ): Promise<Look | null> {
     try {
-      const found = await copies.look(epoch, kind, user, token)
+      const found = await copies.look(epoch, kind, user, token, unfit)
       if (found.is === 'lost') lost(epoch.tag)
       return found
     } catch {
@@ -63,6 +68,18 @@ export function createReader({ copies, leases, versions, lost }: ReaderParts): R
     return value
   }
 
+  /** Or it would be in the way until its user changes something. */
+  async function replace<T>(
+    epoch: Epoch,
+    token: string,
+    source: Source<T>,
+    unfit: string,
+  ): Promise<T> {
+    readChannel.publish({ outcome: 'unfit' })
+    const found = await tryLook(epoch, source, token, unfit)
+    return found?.is === 'claimed' ? await loadAndFill(epoch, token, source) : await source.load()
+  }
+
   return async (source) => {
     const epoch = leases.current()
     if (!epoch || copies.reign() !== epoch.reign) {
@@ -70,22 +87,32 @@ export function createReader({ copies, leases, versions, lost }: ReaderParts): R
       return await source.load()
     }
     const token = randomUUID()
-    const found = await tryLook(epoch, source.kind, source.user, token)
+    const found = await tryLook(epoch, source, token, null)
     if (found?.is === 'claimed') {
       readChannel.publish({ outcome: 'miss' })
       return await loadAndFill(epoch, token, source)
     }
     if (found?.is === 'hit') {
       // Asked now, and not before: while Redis was silent, the epoch may have ended.
-      const value = leases.holds(epoch) ? source.parse(found.value) : undefined
-      if (value !== undefined && value !== null) {
-        readChannel.publish({ outcome: 'hit' })
-        return value
+      if (!leases.holds(epoch)) {
+        readChannel.publish({ outcome: 'late' })
+        return await source.load()
       }
-      readChannel.publish({ outcome: value === null ? 'unfit' : 'late' })
-      return await source.load()
+      const value = understood(source, found.value)
+      if (value === null) return await replace(epoch, token, source, found.value)
+      readChannel.publish({ outcome: 'hit' })
+      return value
     }
     readChannel.publish({ outcome: found?.is === 'taken' ? 'miss' : 'failed' })
     return await source.load()
+  }
+}
+
+/** What does not parse was written by another version, or broke: the database knows better. */
+function understood<T>(source: Source<T>, text: string): T | null {
+  try {
+    return source.parse(text)
+  } catch {
+    return null
   }
 }

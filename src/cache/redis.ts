@@ -80,7 +80,7 @@ export function createRedis(place: RedisPlace): Redis {
     if (performance.now() < restUntil || looks >= LOOKS_MAX) throw new Error('Redis has a rest')
     looks += 1
     try {
-      const found = await run(at, 'look', [...args, String(CLAIM_MS)], LOOK_MS)
+      const found = await run(at, 'look', args, LOOK_MS)
       if (found === 'lost' || found === 'claimed' || found === 'taken') return { is: found }
       return { is: 'hit', value: found.slice(1) }
     } catch (error) {
@@ -93,7 +93,10 @@ export function createRedis(place: RedisPlace): Redis {
 
   const copies: Copies = {
     reign: () => (connection?.usable() ? connection.reign : null),
-    look: async (at, kind, user, token) => await look(at, [kind, user, token]),
+    look: async (at, kind, user, token, unfit) => {
+      const args = [kind, user, token, String(CLAIM_MS)]
+      return await look(at, unfit === null ? args : [...args, unfit])
+    },
     fill: async (at, { kind, user, token, versions, value }) => {
       const { money, view } = versions
       const args = [kind, user, token, String(money), String(view), String(COPY_MS), value]

@@ -20,10 +20,11 @@ const plant = `redis.call('SET', canary, '0')
 return 'planted'`
 
 const look = `
--- ARGV: 3 kind, 4 user, 5 token, 6 how long a claim stands, in milliseconds.
+-- ARGV: 3 kind, 4 user, 5 token, 6 how long a claim stands, in milliseconds, 7 a copy that was
+-- found and does not serve: while it is still there, a claim takes its place.
 local slot = ARGV[1] .. ARGV[3] .. ':' .. ARGV[4]
 local found = redis.call('GET', slot)
-if not found then
+if not found or (ARGV[7] and found == 'v' .. ARGV[7]) then
   redis.call('SET', slot, 't' .. ARGV[5], 'PX', ARGV[6])
   return 'claimed'
 end

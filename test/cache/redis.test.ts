@@ -69,8 +69,9 @@ async function callBoth(random: Random, [at, ...places]: [Place, ...Place[]], si
       await copies.plant(place)
       return ['planted', scripts.plant(memory, place)]
     default: {
-      const found = await copies.look(place, kind, user, token)
-      return [found, scripts.look(memory, place, kind, user, token)]
+      const unfit = random.chance(0.5) ? `${random.below(100)} "é#` : null
+      const found = await copies.look(place, kind, user, token, unfit)
+      return [found, scripts.look(memory, place, kind, user, token, unfit)]
     }
   }
 }
@@ -156,7 +157,7 @@ suite('Redis as the protocol needs it', { skip: redis.missing ?? false }, () => 
         const { fill: keep } = copies
         for (let user = 0; user < 3_000; user++) {
           const copy = { kind: 'user', user: `u${user}`, token: 't', versions, value } as const
-          await copies.look(at, 'user', copy.user, 't').catch(() => undefined)
+          await copies.look(at, 'user', copy.user, 't', null).catch(() => undefined)
           await keep(at, copy)
         }
         assert(Number(await server.ask('DBSIZE')) < 2_900, 'nothing was evicted')

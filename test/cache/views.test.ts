@@ -134,6 +134,26 @@ suite('what users see, with copies in front of it', { skip: redis.missing ?? fal
     })
   })
 
+  test('a copy that does not serve is replaced, and fails no read', async () => {
+    const alice = await world.rich(1_234n)
+    for (const broken of ['vother.{}', 'v']) {
+      await warm(alice)
+      const slots = (await server.ask('KEYS', `farthing:*:${alice}`)) as string[]
+      const copies = slots.filter((slot) => !slot.includes(':floor:'))
+      assert.equal(copies.length, 2)
+      for (const slot of copies) {
+        const [, shape = ''] = /^v([^{]*)/.exec(String(await server.ask('GET', slot))) ?? []
+        await server.ask('SET', slot, broken === 'v' ? `v${shape}{` : broken, 'PX', '60000')
+      }
+      const unfits = heard.count('unfit')
+      await assertTrue(alice)
+      assert.equal(heard.count('unfit'), unfits + 2)
+      await warm(alice)
+      await assertTrue(alice)
+      assert.equal(heard.count('unfit'), unfits + 2)
+    }
+  })
+
   test('a profile, a contact and its proof, a freeze and a thaw', async () => {
     const alice = await world.person()
     const { payments, parts } = world

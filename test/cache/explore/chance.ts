@@ -17,6 +17,7 @@ export const focuses = [
   'evictions',
   'roles',
   'phases',
+  'turns',
 ] as const
 export type Focus = (typeof focuses)[number]
 
@@ -30,13 +31,15 @@ const fastAndSlow = [
 
 export function beginningOf(focus: Focus, random: Random): Beginning {
   const drift = () => ({ rate: random.pick(rates), ahead: random.below(1_000), slept: 0 })
+  const reads = 1 + random.below(4)
   const common: Beginning = {
     state: 'on',
     warm: random.chance(0.7),
     secondHasRedis: random.chance(0.6),
     drifts: [drift(), drift()],
     faults: random.below(5),
-    reads: 1 + random.below(4),
+    reads,
+    unfits: reads > 3 ? 1 : 0,
     writes: [random.pick(fewOrMany), 1],
     kind: random.pick(['user', 'history']),
     spread: false,
@@ -44,6 +47,8 @@ export function beginningOf(focus: Focus, random: Random): Beginning {
   switch (focus) {
     case 'begins':
       return { ...common, state: 'off', warm: false, faults: random.below(2) }
+    case 'turns':
+      return { ...common, state: 'off', warm: false, faults: 0, reads: 4, writes: [1, 0] }
     case 'phases': {
       const [faults, reads] = [1, 3 + random.below(2)]
       return { ...common, state: 'off', warm: false, spread: true, faults, reads, writes: [1, 0] }
@@ -68,6 +73,7 @@ const faultsOf: Readonly<Record<Focus, readonly [RegExp, ...RegExp[]]>> = {
   ends: [/clock is set/, /suspended/, /gives up/, /./],
   loss: [/flushed/, /dies|starts|snapshot|loses/, /flushed|gives up|database|session/],
   evictions: [/evicts/],
+  turns: [/./],
   phases: [/worker/, /worker|database/],
   roles: [/becomes/, /becomes|loses/, /becomes|catches up|loses|drops/],
 }
@@ -124,6 +130,11 @@ function slowsOf(focus: Focus, random: Random): readonly Slow[] {
     slows.push({ machine: '', place: 'begins to read', from: 0, until })
     slows.push({ machine: 'a worker', place: '', from: 0, until: until + 10 + random.below(30) })
     slows.push({ machine: '', place: 'does fill', from: 0, until: until + random.below(80) })
+  }
+  if (focus === 'turns') {
+    // An epoch opens and is read while a writer waits for its turn.
+    slows.push({ machine: 'A', place: 'enters', from: 0, until: 40 + random.below(60) })
+    slows.push({ machine: '', place: 'begins to read', from: 0, until: 10 + random.below(40) })
   }
   if (focus === 'begins' || focus === 'loss') {
     const until = 40 + random.below(80)

@@ -9,6 +9,7 @@ const plain: Beginning = {
   drifts: [still, still],
   faults: 1,
   reads: 2,
+  unfits: 0,
   writes: [1, 1],
   kind: 'user',
   spread: false,
@@ -17,6 +18,7 @@ const plain: Beginning = {
 /** What schedules that are tried one and all begin with: one fault each at most. */
 export const plainBeginnings: Readonly<Record<string, Beginning>> = {
   'a copy that is there': plain,
+  'a copy that does not serve': { ...plain, unfits: 1 },
   'no copy': { ...plain, warm: false },
   'on Citus, before an epoch opens': { ...plain, state: 'off', warm: false, spread: true },
   'a writer without Redis': { ...plain, secondHasRedis: false, faults: 0 },

@@ -181,8 +181,8 @@ export function createRedis(scheduler: Scheduler, scripts: Scripts, trust: Trust
           const planted = await call(machine, 'plant', at, (m) => scripts.plant(m, at))
           if (planted === 'lost') throw new Error('the mastership has ended')
         },
-        look: async (at, kind, user, token) =>
-          await call(machine, 'look', at, (m) => scripts.look(m, at, kind, user, token)),
+        look: async (at, kind, user, token, unfit) =>
+          await call(machine, 'look', at, (m) => scripts.look(m, at, kind, user, token, unfit)),
         fill: async (at, copy) => await call(machine, 'fill', at, (m) => scripts.fill(m, at, copy)),
         raise: async (at, floors) =>
           await call(machine, 'raise', at, (m) => {

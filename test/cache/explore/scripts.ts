@@ -22,8 +22,8 @@ const slotOf = ({ tag }: Place, kind: Kind, user: string): string =>
 const floorOf = ({ tag }: Place, user: string): string => `farthing:${tag}:floor:${user}`
 
 /**
- * What src/cache/scripts/*.lua do, one function for each. test/cache/scripts.test.ts runs both on
- * the same calls.
+ * What the scripts of src/cache/scripts.ts do, one function for each. test/cache/redis.test.ts runs
+ * both on the same calls.
  */
 export function createScripts(flaws: Flaws = {}) {
   function guarded(memory: Memory, at: Place): boolean {
@@ -41,11 +41,18 @@ export function createScripts(flaws: Flaws = {}) {
       return 'planted'
     },
 
-    look: (memory: Memory, at: Place, kind: Kind, user: string, token: string): Look => {
+    look: (
+      memory: Memory,
+      at: Place,
+      kind: Kind,
+      user: string,
+      token: string,
+      unfit: string | null,
+    ): Look => {
       if (!whole(memory, at)) return { is: 'lost' }
       const slot = slotOf(at, kind, user)
       const found = memory.keys.get(slot)
-      if (found === undefined) {
+      if (found === undefined || (unfit !== null && found === `v${unfit}`)) {
         put(memory, slot, `t${token}`)
         return { is: 'claimed' }
       }

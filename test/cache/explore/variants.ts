@@ -49,7 +49,7 @@ export const wrongs: readonly Wrong[] = [
   },
   {
     title: 'the row is read before the turn',
-    focus: 'anything',
+    focus: 'turns',
     variant: { slips: { readsBeforeTurn: true } },
   },
   {

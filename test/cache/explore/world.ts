@@ -49,6 +49,8 @@ export type Beginning = Readonly<{
   drifts: readonly [Drift, Drift]
   faults: number
   reads: number
+  /** So many copies that a machine finds do not serve it: they are of another version. */
+  unfits: number
   /** Of each machine. */
   writes: readonly [number, number]
   kind: Kind
@@ -281,6 +283,7 @@ type LookParts = Readonly<{
 
 async function look(parts: LookParts): Promise<void> {
   const { name, database, read, record, start, moment } = parts
+  let unfits = start.unfits
   for (let done = 0; done < start.reads; done++) {
     await moment(`${name} begins to read`)
     const from = record.heard()
@@ -295,6 +298,10 @@ async function look(parts: LookParts): Promise<void> {
         },
         print,
         parse: (text) => {
+          if (unfits > 0) {
+            unfits -= 1
+            return null
+          }
           const [money = '', view = ''] = text.split(' ')
           record.counts.hits += 1
           return { money: BigInt(money), view: BigInt(view) }

@@ -111,7 +111,7 @@ function oneByOne(all: readonly Fault[], mostMs: number): Choice {
   return { next, left: () => left }
 }
 
-/** Every one alone, in an order by chance, for alone it is judged; then some of them two at once. */
+/** Every one alone first, in an order by chance, for alone it is judged; then some in pairs. */
 function byChance(minutes: number): Choice {
   const alone = [...faults]
   let bag: Fault[] = []

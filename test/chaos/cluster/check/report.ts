@@ -35,7 +35,7 @@ export type BarSeen = Readonly<{
 /** The audit of today has so many checks: fewer, and it has not looked at all. */
 const INVARIANTS = 16
 const SHORT_FAULTS = 4
-/** Where times are shown, and not judged: what takes longer than so many bars is no slow machine. */
+/** Where times are shown and not judged: what takes longer than so many bars is no slow machine. */
 const SLOWER = 3
 /** Of the moment after all is whole: connections are made anew. */
 const AFTERWARDS_MS = 1_000
@@ -118,7 +118,8 @@ function barsOfWork(
 
 /** A slow machine does less of the short form: enough to have met each kind of machine. */
 function barOfReach({ told, left }: Done, times: Times): BarSeen {
-  if (times === 'judged') return none('faults that were meant, and not reached in time', left.length)
+  const title = 'faults that were meant, and not reached in time'
+  if (times === 'judged') return none(title, left.length)
   return least('faults', SHORT_FAULTS, new Set(told.flatMap(({ faults }) => faults)).size)
 }
 
@@ -146,7 +147,9 @@ function barsOfFaults(told: readonly Told[], times: Times): readonly BarSeen[] {
     }
     const { writesWithinMs } = bar
     const most = Math.max(...all.map(({ fared }) => fared.write.longestGapMs))
-    if (writesWithinMs !== undefined) add('longest without a write', writesWithinMs, most, most / SLOWER, ' ms')
+    if (writesWithinMs !== undefined) {
+      add('longest without a write', writesWithinMs, most, most / SLOWER, ' ms')
+    }
     const sum = (kind: keyof Fared): number =>
       all.reduce((sum, { fared }) => sum + ofAll(fared, kind), 0)
     if (bar.oneRetryHelps) {
