@@ -71,6 +71,7 @@ export async function readJobs(db: Queryable, ofEach: number): Promise<readonly 
  */
 const retryStatement = {
   name: 'queue_retry_jobs',
+  writes: true,
   text: `select job.id::text as "jobId" from graphile_worker.reschedule_jobs(
            array(select id from graphile_worker.jobs
                  where (id = $1 or $1 is null) and (task_identifier = $2 or $2 is null)

@@ -6,6 +6,7 @@ import { connectLedger, openPool } from '../../src/db/pool.ts'
 import { AppError } from '../../src/errors.ts'
 import { parseTime, printTime } from '../../src/time.ts'
 import { type FreshDatabase, freshDatabase } from '../kit/database.ts'
+import { onCitus } from '../kit/server.ts'
 import { until } from '../kit/until.ts'
 
 let db: FreshDatabase
@@ -52,7 +53,8 @@ test('plans go by keys, and none is compiled for a table that must be scanned', 
     const { rows } = await session.query(
       `select current_setting('enable_seqscan') as scans, current_setting('jit') as compiled`,
     )
-    assert.deepEqual(rows, [{ scans: 'off', compiled: 'off' }])
+    // Citus plans each time, by the size that its tables have.
+    assert.deepEqual(rows, [{ scans: onCitus() ? 'on' : 'off', compiled: 'off' }])
   }
 })
 

@@ -73,6 +73,12 @@ const workers = 'up{job="workers",instance="w"}'
 const authLayers = 'haproxy_backend_active_servers{proxy="auth",instance="b"}'
 const archive = 'pg_stat_archiver_failed_count{instance="p"}'
 const certificate = 'probe_ssl_earliest_cert_expiry{instance="p"}'
+const unfinished = 'farthing_commits_unfinished{instance="s"}'
+const citusAway = 'farthing_citus_workers_away{instance="s"}'
+const standbys = (one: string, other: string): Series => ({
+  'patroni_sync_standby{instance="a"}': one,
+  'patroni_sync_standby{instance="b"}': other,
+})
 const on = 'farthing_cache_state{instance="s",state="on"}'
 
 /** What is told after so many minutes, and the same with one thing otherwise, when nothing is. */
@@ -91,6 +97,11 @@ const cases: readonly (readonly [alert: string, minutes: number, bad: Series, go
     { [workers]: '1x400', [audits('failed')]: '0x400' },
     { [workers]: '_x200 1x200' },
   ],
+  ['WritesStopped', 10, standbys('0x20', '0x20'), standbys('1x20', '0x20')],
+  ['OneStandby', 10, standbys('1x20', '0x20'), standbys('1x20', '1x20')],
+  ['OneStandby', 10, standbys('1x20', '1x2 0x20'), standbys('0x20', '0x20')],
+  ['CommitsUnfinished', 10, { [unfinished]: '1x20' }, { [unfinished]: '0x20' }],
+  ['CitusWorkerAway', 10, { [citusAway]: '1x20' }, { [citusAway]: '0x20' }],
   ['NoWorker', 10, { [workers]: '0x20' }, { [workers]: '1x20' }],
   ['NoWorker', 10, {}, { [workers]: '1x20', 'up{job="workers",instance="v"}': '0x20' }],
   ['NodeIsAway', 10, { [workers]: '0x20' }, { [workers]: '1x20' }],

@@ -25,7 +25,8 @@ export function connectionsOf(config: Config, { servers, workers, auths }: Proce
   const house = poolMax + ledgerConnections + BESIDE_LANES + CACHE_CONNECTIONS
   const server = house + INQUIRIES_AT_ONCE
   const worker = house + jobs.concurrency + BESIDE_JOBS + AUDIT
-  return 2 * (servers * server + workers * worker) + auths * poolMax + OTHERS
+  const auth = poolMax + CACHE_CONNECTIONS
+  return 2 * (servers * server + workers * worker) + auths * auth + OTHERS
 }
 
 /** Says so at the start when the database does not allow as many connections as may be wanted. */

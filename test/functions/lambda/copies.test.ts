@@ -18,8 +18,8 @@ import { type LambdaWorld, startLambdaWorld } from './kit.ts'
 const skip = component('lambda-runtime').missing ?? redis.missing ?? false
 
 const whole = { start: null, end: null } as const
-/** A function that slept longer connects anew. */
-const LONG_MS = 3_500
+/** Longer than it trusts its connections after, and shorter; and hardly at all. */
+const sleeps = [0, 2_000, 3_500] as const
 
 suite('copies, and functions that sleep', { skip }, () => {
   const heard = hearCache()
@@ -78,7 +78,7 @@ suite('copies, and functions that sleep', { skip }, () => {
     return BigInt(rows[0]?.number ?? assert.fail('there is no row'))
   }
 
-  for (const sleptMs of [0, LONG_MS]) {
+  for (const sleptMs of sleeps) {
     test(`after ${sleptMs} ms of sleep its fence goes up, and no epoch ends`, async () => {
       await aCentComes()
       await sleep(sleptMs)

@@ -15,6 +15,8 @@ type Node = Readonly<{
   }>[]
 }>
 
+const synchronous = 'synchronous standby'
+
 const isPrimary = ({ role, state }: Node): boolean =>
   ['primary', 'master'].includes(role) && state === 'running'
 
@@ -23,13 +25,24 @@ export async function lookAtDatabases(
   places: readonly Place[],
 ): Promise<Readonly<{ looks: readonly Look[]; writes: boolean; reads: boolean }>> {
   const nodes = await Promise.all(places.map(askNode))
-  const primary = nodes.find((node) => node !== null && isPrimary(node)) ?? null
+  const at = nodes.findIndex((node) => node !== null && isPrimary(node))
+  const primary = nodes[at] ?? null
   const looks = places.map(({ name }, index) => lookOf(name, nodes[index] ?? null, primary))
-  const reads = primary !== null
-  const writes = looks.some(({ role, condition }) => {
-    return role === 'synchronous standby' && condition === 'up'
-  })
-  return { looks, reads, writes: reads && writes }
+  const waitedFor = at < 0 ? [] : await askWaitedFor(places[at] as Place)
+  const inStep = places
+    .filter((_, index) => looks[index]?.role === synchronous)
+    .map(({ name }) => name)
+  const writes = inStep.length > 0 && waitedFor.every((name) => inStep.includes(name))
+  return { looks, reads: primary !== null, writes }
+}
+
+/** Whom commits wait for: one that is silent holds all of them up until Patroni leaves it out. */
+async function askWaitedFor({ address }: Place): Promise<readonly string[]> {
+  const heard = await askHttp(`http://${address}:${ports.patroni}/cluster`)
+  const { members = [] } = (heard?.body ?? {}) as {
+    members?: readonly Readonly<{ name: string; role: string }>[]
+  }
+  return members.filter(({ role }) => role === 'sync_standby').map(({ name }) => name)
 }
 
 async function askNode({ address }: Place): Promise<Node | null> {
@@ -47,7 +60,7 @@ function lookOf(name: string, node: Node | null, primary: Node | null): Look {
     return { condition: 'unwell', role: 'standby', note: `${node.state}, not in step` }
   }
   const sync = ['sync', 'quorum'].includes(stream.sync_state)
-  const role = sync ? 'synchronous standby' : 'standby'
+  const role = sync ? synchronous : 'standby'
   return { condition: 'up', role, note: `${role}, ${behind(node, primary)} behind` }
 }
 
