@@ -98,8 +98,6 @@ const cases: readonly (readonly [alert: string, minutes: number, bad: Series, go
     { [workers]: '_x200 1x200' },
   ],
   ['WritesStopped', 10, standbys('0x20', '0x20'), standbys('1x20', '0x20')],
-  ['OneStandby', 10, standbys('1x20', '0x20'), standbys('1x20', '1x20')],
-  ['OneStandby', 10, standbys('1x20', '1x2 0x20'), standbys('0x20', '0x20')],
   ['CommitsUnfinished', 10, { [unfinished]: '1x20' }, { [unfinished]: '0x20' }],
   ['CitusWorkerAway', 10, { [citusAway]: '1x20' }, { [citusAway]: '0x20' }],
   ['NoWorker', 10, { [workers]: '0x20' }, { [workers]: '1x20' }],

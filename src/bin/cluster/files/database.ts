@@ -50,9 +50,10 @@ export function patroniFiles(place: Place, deployment: Deployment): readonly Fil
     REPLICATOR_PASSWORD: secrets.replicator,
     REWINDER_PASSWORD: secrets.rewinder,
     SHARED_BUFFERS: deployment.sharedBuffers,
-    MAX_WAL_SIZE: deployment.systemd ? '4GB' : '512MB',
-    // What a standby that was away finds on the primary. One that was longer is copied anew.
-    WAL_KEEP_SIZE: deployment.systemd ? '4GB' : '256MB',
+    MAX_WAL_SIZE: deployment.systemd ? '4GB' : '256MB',
+    // What a standby that was away finds on the primary. One that was longer is copied anew. All of
+    // it is copied when one is rewound, while commits may have nobody to wait for.
+    WAL_KEEP_SIZE: deployment.systemd ? '1GB' : '64MB',
     // Resets a host whose Patroni hangs: docs/operate.md has what it needs. One machine has one for
     // all.
     WATCHDOG: deployment.systemd ? ['mode: required', 'safety_margin: 1'] : ["mode: 'off'"],

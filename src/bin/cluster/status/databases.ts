@@ -28,19 +28,24 @@ export async function lookAtDatabases(
   const at = nodes.findIndex((node) => node !== null && isPrimary(node))
   const primary = nodes[at] ?? null
   const looks = places.map(({ name }, index) => lookOf(name, nodes[index] ?? null, primary))
-  const waitedFor = at < 0 ? [] : await askWaitedFor(places[at] as Place)
+  const waitedFor = at < 0 ? null : await askWaitedFor(places[at] as Place)
   const inStep = places
     .filter((_, index) => looks[index]?.role === synchronous)
     .map(({ name }) => name)
-  const writes = inStep.length > 0 && waitedFor.every((name) => inStep.includes(name))
+  const writes =
+    inStep.length > 0 && waitedFor !== null && waitedFor.every((name) => inStep.includes(name))
   return { looks, reads: primary !== null, writes }
 }
 
-/** Whom commits wait for: one that is silent holds all of them up until Patroni leaves it out. */
-async function askWaitedFor({ address }: Place): Promise<readonly string[]> {
+/**
+ * Whom commits wait for: one that is silent holds all of them up until Patroni leaves it out. Null
+ * when the primary does not say.
+ */
+async function askWaitedFor({ address }: Place): Promise<readonly string[] | null> {
   const heard = await askHttp(`http://${address}:${ports.patroni}/cluster`)
-  const { members = [] } = (heard?.body ?? {}) as {
-    members?: readonly Readonly<{ name: string; role: string }>[]
+  if (heard?.ok !== true) return null
+  const { members } = heard.body as {
+    members: readonly Readonly<{ name: string; role: string }>[]
   }
   return members.filter(({ role }) => role === 'sync_standby').map(({ name }) => name)
 }

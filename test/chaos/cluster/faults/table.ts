@@ -51,7 +51,7 @@ const having =
     oneOf(await withRole(role), random)
 
 const primary = having('primary')
-const standby = having('synchronous standby')
+const inStep = having('synchronous standby')
 const redisMaster = having('master')
 
 const healed = async (): Promise<void> => {}
@@ -206,7 +206,8 @@ export const faults: readonly Fault[] = [
   killed('primary, as with its host,', primary, writesBack),
   killed("primary's PostgreSQL", primary, writesBack, 'postmaster'),
   killed("primary's Patroni", primary, writesBack, 'kept'),
-  killed('standby', standby, writesBack),
+  killed('synchronous standby', inStep, writesBack),
+  killed('other standby', having('standby'), unnoticed),
   killed('Redis master', redisMaster, unnoticed),
   killed('Redis replica', having('replica'), unnoticed),
   killed('Sentinel', any('sentinel'), unnoticed),
@@ -219,7 +220,7 @@ export const faults: readonly Fault[] = [
   paused('primary, as with its host,', primary, replaced),
   paused("primary's PostgreSQL", primary, {}, 'postmaster'),
   paused("primary's Patroni", primary, {}, 'kept'),
-  paused('standby', standby, writesBack),
+  paused('synchronous standby', inStep, writesBack),
   paused('Redis master', redisMaster, unnoticed),
   paused('Redis replica', having('replica'), unnoticed),
   paused('Sentinel', any('sentinel'), unnoticed),
@@ -228,7 +229,13 @@ export const faults: readonly Fault[] = [
   parted('primary and etcd parted, silently', primary, ['etcd'], 'silent'),
   parted('primary parted from everyone, silently', primary, everyone, 'silent', replaced),
   parted('primary and balancers parted, with resets', primary, ['balancer'], 'refused'),
-  parted('standby parted from everyone, silently', standby, everyone, 'silent', writesBack),
+  parted(
+    'synchronous standby parted from everyone, silently',
+    inStep,
+    everyone,
+    'silent',
+    writesBack,
+  ),
   parted('etcd member parted from everyone, silently', any('etcd'), ['etcd', 'postgres'], 'silent'),
   parted('server and balancers parted, silently', any('server'), ['balancer'], 'silent'),
   parted(
@@ -259,7 +266,7 @@ export const faults: readonly Fault[] = [
   reset('a balancer', any('balancer')),
   reset('a server', any('server')),
   diskFull('the primary', primary),
-  diskFull('a standby', standby),
+  diskFull('a standby', inStep),
   clockJumps('server', HOUR_S),
   clockJumps('server', -HOUR_S),
   clockJumps('worker', HOUR_S),
