@@ -120,6 +120,7 @@ function unfitness(state: State): string | null {
 export async function findMaster(place: RedisPlace): Promise<string> {
   const url = new URL(place.url)
   const name = decodeURIComponent(url.hostname)
+  let why = 'none is named'
   for (const sentinel of place.sentinels) {
     const at = new URL(`${url.protocol}//${sentinel}`)
     if (place.sentinelPassword !== null) at.password = encodeURIComponent(place.sentinelPassword)
@@ -127,15 +128,18 @@ export async function findMaster(place: RedisPlace): Promise<string> {
     try {
       await inTime(client.connect(), CONNECT_MS)
       const asked = client.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name])
-      const [host, port] = (await inTime(asked, CONNECT_MS)) as unknown as [string, string]
+      const found = (await inTime(asked, CONNECT_MS)) as unknown as [string, string] | null
+      if (found === null) throw new Error('it knows no such name')
+      const [host, port] = found
       url.hostname = host.includes(':') ? `[${host}]` : host
       url.port = port
       return url.href
-    } catch {
+    } catch (error) {
       // The next one may know.
+      why = `${sentinel}: ${error instanceof Error ? error.message : String(error)}`
     } finally {
       destroy(client)
     }
   }
-  throw new Error(`no Sentinel knows the master ${name}`)
+  throw new Error(`no Sentinel knows the master ${name}: ${why}`)
 }

@@ -30,7 +30,7 @@ function epochOn(copies: Copies): Place {
 
 suite('Redis by TLS, as a user of its own', { skip: redis.missing ?? false }, () => {
   before(async () => {
-    certificates = await makeCertificates()
+    certificates = await makeCertificates(['127.0.0.1'])
     const { ca, cert, key } = certificates
     const port = await ownPort()
     const files = ['--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', ca]

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-/** An authority, and a certificate of it for 127.0.0.1: paths of PEM files. */
+/** An authority, and one certificate of it for all the addresses: paths of PEM files. */
 export type Certificates = Readonly<{
   ca: string
   cert: string
@@ -12,7 +12,7 @@ export type Certificates = Readonly<{
   remove: () => Promise<void>
 }>
 
-export async function makeCertificates(): Promise<Certificates> {
+export async function makeCertificates(addresses: readonly string[]): Promise<Certificates> {
   const dir = await mkdtemp(join(tmpdir(), 'farthing-tls-'))
   const at = (name: string): string => join(dir, name)
   const openssl = async (...args: readonly string[]): Promise<void> => {
@@ -22,7 +22,8 @@ export async function makeCertificates(): Promise<Certificates> {
   const authority = ['-days', '2', '-subj', '/CN=An authority', '-keyout', 'ca.key']
   await openssl('req', '-x509', ...curve, ...authority, '-out', 'ca.pem')
   await openssl('req', '-new', ...curve, '-subj', '/CN=redis', '-keyout', 'r.key', '-out', 'r.csr')
-  await writeFile(at('r.ext'), 'subjectAltName=IP:127.0.0.1\n')
+  const names = addresses.map((address) => `IP:${address}`).join(',')
+  await writeFile(at('r.ext'), `subjectAltName=${names}\n`)
   const signed = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2']
   await openssl('x509', '-req', '-in', 'r.csr', ...signed, '-extfile', 'r.ext', '-out', 'r.pem')
   return {
