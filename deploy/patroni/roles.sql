@@ -1,5 +1,5 @@
--- The role and the database of Farthing. Once, on the primary, by its superuser:
---   FARTHING_PASSWORD=… psql -h /run/farthing -U postgres -f roles.sql postgres
+-- The role and the database of Farthing. Once, on the primary, by its superuser, as postgres:
+--   FARTHING_PASSWORD=… psql -v ON_ERROR_STOP=1 -f roles.sql
 -- `farthing` owns its database and nothing else. Patroni has made `replicator` and `rewinder`.
 
 \getenv farthing_password FARTHING_PASSWORD

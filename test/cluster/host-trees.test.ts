@@ -87,6 +87,27 @@ test('somebody listens where the example sends customers', () => {
   }
 })
 
+test('what is run on the databases by hand is in their trees, and who is let in for it', () => {
+  const guide = readFileSync(`${repository}docs/operate.md`, 'utf8')
+  const [, script = ''] = /psql .*-f (\/\S+\.sql)/.exec(guide) ?? []
+  const roles = readFileSync(`${repository}deploy/patroni/roles.sql`, 'utf8')
+  const trees = globSync('postgres-*', { cwd: `${dir}/filled` })
+  assert.equal(trees.length, 3)
+  for (const tree of trees) {
+    assert.equal(readFileSync(`${dir}/filled/${tree}${script}`, 'utf8'), roles)
+    const patroni = readFileSync(`${dir}/filled/${tree}/etc/patroni/config.yml`, 'utf8')
+    // The exporter comes as its user; superusers come by the socket alone.
+    const [, ...lines] =
+      /\n {2}pg_hba:\n((?: {4}- .*\n)+)/.exec(patroni)?.[1]?.split('    - ') ?? []
+    const local = lines.filter((line) => line.startsWith('local ')).map((line) => line.trim())
+    assert.deepEqual(local, [
+      'local all postgres scram-sha-256',
+      'local replication replicator scram-sha-256',
+      'local postgres prometheus peer',
+    ])
+  }
+})
+
 test('migrate and audit refuse, as they are typed on a host, when no settings are there', () => {
   const guide = readFileSync(`${repository}docs/operate.md`, 'utf8')
   const lines = guide.split('\n').filter((line) => line.includes('. /etc/farthing/serve.env'))

@@ -7,6 +7,7 @@ import { redisFiles, sentinelFiles } from './files/cache.ts'
 import { etcdFiles, patroniFiles } from './files/database.ts'
 import type { Deployment, File, Paths, Tls } from './files/deployment.ts'
 import { environmentFiles } from './files/environment.ts'
+import { fill } from './files/template.ts'
 import { allOf, type Kind, kinds, type Place, placesOf } from './places.ts'
 import { newSecrets, type Secrets } from './secrets.ts'
 
@@ -122,7 +123,11 @@ const files: Readonly<Record<Kind, (place: Place, it: OnHosts) => readonly File[
     ...etcdFiles(place, it),
     { path: '/etc/default/etcd', text: `DAEMON_ARGS="--config-file ${paths.etcd.config}"\n` },
   ],
-  postgres: patroniFiles,
+  // With what makes Farthing's role and database, which its primary is given once.
+  postgres: (place, it) => [
+    ...patroniFiles(place, it),
+    { path: '/etc/patroni/roles.sql', text: fill('patroni/roles.sql', {}) },
+  ],
 }
 
 function filesOf(place: Place, deployment: OnHosts): readonly File[] {

@@ -86,11 +86,13 @@ function archiveFor(place: Place, { archive, paths }: Deployment): Archive {
 }
 
 /** Who may connect from where, as what. */
-function access({ places, tls }: Deployment) {
+function access({ places, tls, systemd }: Deployment) {
   const host = tls ? 'hostssl' : 'host'
   const nodes = ownAddresses(places.postgres)
   return {
     HBA_HOST: host,
+    // Debian's exporter, whose user has that name.
+    HBA_EXPORTER: systemd ? ['- local postgres prometheus peer'] : [],
     HBA_NODES: nodes.flatMap((address) => [
       `- ${host} replication replicator ${address} scram-sha-256`,
       `- ${host} postgres rewinder ${address} scram-sha-256`,
