@@ -1,4 +1,4 @@
-import type { Queryable } from '../db/query.ts'
+import type { Queryable, Statement } from '../db/query.ts'
 import type { Micros } from '../time.ts'
 
 /**
@@ -69,7 +69,7 @@ export async function readJobs(db: Queryable, ofEach: number): Promise<readonly 
  * New attempts for what is parked, and the next one now for what failed; by one statement of the
  * library, which leaves alone what runs.
  */
-const retryStatement = {
+const retryStatement: Statement = {
   name: 'queue_retry_jobs',
   writes: true,
   text: `select job.id::text as "jobId" from graphile_worker.reschedule_jobs(

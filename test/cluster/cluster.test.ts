@@ -256,7 +256,7 @@ function asPayment(key: string) {
 /** Commits wait for one standby, and another one follows. */
 function inStep({ seen }: Sights): boolean {
   const up = seen.filter(({ place, condition }) => place.kind === 'postgres' && condition === 'up')
-  const roles = up.map(({ role }) => role).toSorted()
+  const roles = up.map(({ role }) => String(role)).toSorted((a, b) => a.localeCompare(b))
   return isDeepStrictEqual(roles, ['primary', 'standby', 'synchronous standby'])
 }
 

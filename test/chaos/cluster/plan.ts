@@ -115,8 +115,6 @@ function oneByOne(all: readonly Fault[], mostMs: number): Choice {
 function byChance(minutes: number): Choice {
   const alone = [...faults]
   let bag: Fault[] = []
-  const take = (from: Fault[], random: Random): readonly Fault[] =>
-    from.splice(random.below(from.length), 1)
   const draw = (random: Random): readonly Fault[] => {
     if (bag.length === 0) bag = [...faults]
     return take(bag, random)
@@ -127,4 +125,8 @@ function byChance(minutes: number): Choice {
     return random.chance(PAIRS) ? [...draw(random), ...draw(random)] : draw(random)
   }
   return { next, left: () => alone }
+}
+
+function take(from: Fault[], random: Random): readonly Fault[] {
+  return from.splice(random.below(from.length), 1)
 }

@@ -128,8 +128,7 @@ async function unleash(picture: Picture, plan: Plan): Promise<Report> {
     checks: findings.length,
     offences: findings.flatMap(({ offences }) => offences.map((one) => JSON.stringify(one))),
   }
-  const names = (all: readonly Fault[]): readonly string[] => all.map(({ name }) => name)
-  const done = { told, impossible: names(impossible), left: names(plan.left()), promotions }
+  const done = { told, impossible: namesOf(impossible), left: namesOf(plan.left()), promotions }
   const calm = doings.map((doing) => [doing, fared(lines, doing, usual)] as const)
   return {
     command: plan.command,
@@ -145,6 +144,10 @@ async function unleash(picture: Picture, plan: Plan): Promise<Report> {
     episodes: told,
     bars: barsOf(done, verdict, audit, plan),
   }
+}
+
+function namesOf(all: readonly Fault[]): readonly string[] {
+  return all.map(({ name }) => name)
 }
 
 async function breakUnderLoad(
