@@ -22,11 +22,10 @@ export async function inTransaction<T>(
   work: (tx: Session) => Promise<T>,
   options: TransactionOptions,
 ): Promise<T> {
-  const lent = await pool.lend()
+  const lent = await begin(pool, options)
   const tx = bounded(lent)
   let committing = false
   try {
-    for (const text of beginning(lent, options.lockTimeoutMs)) await tx.query(text)
     const result = await work(tx)
     tx.close()
     committing = true
@@ -38,6 +37,30 @@ export async function inTransaction<T>(
     // Where COMMIT did not answer, ROLLBACK would wait behind it.
     await leave(lent, committing || tx.failed())
     throw error
+  }
+}
+
+/** So often a transaction is begun, on one connection after the other. */
+const BEGINS_MAX = 3
+/** What breaks later than this was asked for, and waited. */
+const BROKE_SOON_MS = 1_000
+
+/**
+ * Connections of a pool that went through a balancer which died may not know it yet. Where one
+ * breaks before anything was asked in it, another one takes its place.
+ */
+async function begin(pool: Pool, { lockTimeoutMs }: TransactionOptions): Promise<Lent> {
+  const began = performance.now()
+  for (let tries = 1; ; tries += 1) {
+    const lent = await pool.lend()
+    try {
+      for (const text of beginning(lent, lockTimeoutMs)) await lent.query(text)
+      return lent
+    } catch (error) {
+      lent.destroy()
+      const late = tries === BEGINS_MAX || performance.now() - began > BROKE_SOON_MS
+      if (late || !isLostConnection(error)) throw error
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { isUniqueViolation } from '../../src/db/errors.ts'
-import type { Lent } from '../../src/db/pool.ts'
+import type { Lent, Pool } from '../../src/db/pool.ts'
 import type { Queryable } from '../../src/db/query.ts'
 import { inTransaction } from '../../src/db/tx.ts'
 import { AppError } from '../../src/errors.ts'
@@ -109,6 +109,31 @@ test('a connection that is lost on the way leaves nothing, and the pool goes on'
   )
   await refusedAs('database_unavailable', lost)
   assert(!(await exists(4)))
+})
+
+/** A pool whose next connections are dead when they are lent. */
+function dying(deaths: number): Pool {
+  let left = deaths
+  const lend = async (): Promise<Lent> => {
+    const lent = await db.pool.lend()
+    left -= 1
+    if (left >= 0) await kill(await backend(lent))
+    return lent
+  }
+  return { ...db.pool, lend }
+}
+
+test('a connection that is dead before the work begins is replaced, twice', async () => {
+  let runs = 0
+  const work = async (tx: Queryable): Promise<void> => {
+    runs += 1
+    await add(tx, 7_000 + runs)
+  }
+  await inTransaction(dying(2), work, options)
+  assert.equal(runs, 1)
+  assert(await exists(7_001))
+  await refusedAs('database_unavailable', inTransaction(dying(3), work, options))
+  assert.equal(runs, 1, 'nothing was asked in one that is dead')
 })
 
 test('when the answer to COMMIT is lost the outcome is unknown', async () => {
