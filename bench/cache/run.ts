@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startRedisAt } from '../../test/cache/kit/redis.ts'
+import { requireComponent } from '../../test/kit/components.ts'
 import { fillPast, fillPeople } from '../books.ts'
 import { describeCache } from './report.ts'
 import type { Compared } from './report.ts'
@@ -38,6 +39,7 @@ const whats = [
 ] as const
 
 const loadBefore = os.loadavg()[0] ?? Number.NaN
+await requireComponent('redis')
 const redis = await startRedisAt(await freePort(), [])
 const world = await startWorld()
 try {

@@ -121,6 +121,20 @@ export async function installComponents(files: readonly string[]): Promise<void>
   process.env[MISSING_VARIABLE] = JSON.stringify(missing)
 }
 
+/**
+ * For what is no test, and cannot be skipped: installs it where it is not there.
+ *
+ * @returns The path of its program.
+ * @throws Error with what would help.
+ */
+export async function requireComponent(name: ComponentName): Promise<string> {
+  const reason = programOf(name) === null ? await provide(name) : null
+  if (reason !== null) throw new Error(reason)
+  const there = component(name)
+  if (there.missing !== null) throw new Error(there.missing)
+  return there.program
+}
+
 /** Null when it is there, or why it is not. */
 async function provide(name: ComponentName): Promise<string | null> {
   const toBuild = name === 'lambda-runtime' ? runtimeClient : null
@@ -167,7 +181,7 @@ function cannotInstall(name: ComponentName): string | null {
 
 async function install(name: ComponentName): Promise<string | null> {
   const { packages } = components[name]
-  console.log(`Installing ${packages.join(' ')}, which some of the tests need …`)
+  console.log(`Installing ${packages.join(' ')}, which are needed here …`)
   try {
     await noMainCluster()
     await apt('install', '--yes', '--no-install-recommends', ...packages).catch(async () => {

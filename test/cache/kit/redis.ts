@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -33,8 +32,9 @@ export async function startRedis(...more: readonly string[]): Promise<TestRedis>
 }
 
 export async function startRedisAt(port: number, more: readonly string[]): Promise<TestRedis> {
-  assert(redis.program !== null)
-  const { program } = redis
+  const there = component('redis')
+  if (there.missing !== null) throw new Error(there.missing)
+  const { program } = there
   const dir = await mkdtemp(join(tmpdir(), 'farthing-redis-'))
   const url = `redis://127.0.0.1:${port}`
   const settings = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', dir]

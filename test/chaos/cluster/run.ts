@@ -10,6 +10,7 @@ import { auditBooks } from '../../../src/ops/audit.ts'
 import { countTransactions, untilSettled } from '../kit/books.ts'
 import { fund, signUp } from '../kit/caller.ts'
 import type { Member } from '../kit/caller.ts'
+import { requireComponent } from '../../kit/components.ts'
 import { createRandom } from '../kit/random.ts'
 import type { Random } from '../kit/random.ts'
 import { fared } from './check/gaps.ts'
@@ -45,7 +46,7 @@ const inside = process.env[NAMESPACE]
 process.exitCode = inside === undefined ? await outer() : await inner(inside)
 
 async function outer(): Promise<number> {
-  const why = await networkMissing()
+  const why = await cannot()
   if (why !== null) {
     console.error(`Chaos is not possible here: ${why}.`)
     return 2
@@ -62,6 +63,17 @@ async function outer(): Promise<number> {
     removeNamespace(name)
     say('All that ran has ended, and nothing of it is left.')
   }
+}
+
+/** Null when all is there, or why it is not, and what would help. */
+async function cannot(): Promise<string | null> {
+  try {
+    await requireComponent('cluster')
+    await requireComponent('chaos')
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+  return await networkMissing()
 }
 
 async function keepLogs(name: string, dir: string): Promise<void> {
