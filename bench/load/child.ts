@@ -20,7 +20,9 @@ export async function startChild<P extends Program>(
   program: string,
   setup: P['setup'],
 ): Promise<Child<P>> {
-  const child = fork(new URL(program, import.meta.url), { serialization: 'advanced' })
+  // Of a session of its own: it may be given another share of the processors than its parent has.
+  const how = { serialization: 'advanced', detached: true } as const
+  const child = fork(new URL(program, import.meta.url), how)
   const { pid } = child
   if (pid === undefined) throw new Error(`${program} could not be started`)
   await exchange(child, program, setup)

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import os from 'node:os'
 import { promisify } from 'node:util'
+import { prioritize, runningAs } from '../../src/bin/cluster/processes/process.ts'
 
 const run = promisify(execFile)
 
@@ -11,9 +12,7 @@ export type Shares = Readonly<{
   giveToLoad: (pid: number) => Promise<void>
 }>
 
-/** With fewer, one for the load would be too much to take from the service. */
-const ENOUGH = 4
-/** Then the load goes before the service, so that it comes by the clock. @see setpriority(2) */
+/** Then the load goes before the service, so that it comes by the clock. */
 const FIRST = -20
 
 /**
@@ -21,18 +20,21 @@ const FIRST = -20
  * This process, and all that it starts from now on, have the others. Where there are few, or where
  * that cannot be told (not Linux), all share all: then the load is part of what is too much, and
  * goes first where it may.
+ *
+ * @param enough With fewer, one for the load would be too much to take from the service.
  */
-export async function shareProcessors(): Promise<Shares> {
+export async function shareProcessors(enough: number): Promise<Shares> {
   const last = os.availableParallelism() - 1
   try {
-    if (last + 1 < ENOUGH) throw new Error('there are few')
+    if (last + 1 < enough) throw new Error('there are few')
     await run('taskset', ['-acp', `1-${last}`, String(process.pid)])
   } catch {
     const isFirst = process.getuid?.() === 0
     return {
       describe: `Load and service share all processors${isFirst ? ', and the load goes first' : ''}.`,
       giveToLoad: async (pid) => {
-        if (isFirst) os.setPriority(pid, FIRST)
+        const load = runningAs(pid)
+        if (isFirst && load) prioritize(load, FIRST)
         await Promise.resolve()
       },
     }
@@ -40,7 +42,7 @@ export async function shareProcessors(): Promise<Shares> {
   return {
     describe:
       'The load has the first processor for itself; servers and PostgreSQL have ' +
-      `the other ${last}.`,
+      `${last === 1 ? 'the other' : `the other ${last}`}.`,
     giveToLoad: async (pid) => {
       await run('taskset', ['-acp', '0', String(pid)])
     },

@@ -36,7 +36,7 @@ export function judge(run: Overloaded): readonly Bar[] {
       holds: normalAgainSecond !== null && normalAgainSecond <= NORMAL_WITHIN_S,
       bar: `back to normal within ${NORMAL_WITHIN_S} s: ${normalAgainSecond === null ? 'not in all that time' : `after ${normalAgainSecond} s`}`,
     },
-    // Reads cost little more than to refuse one, so there the share says little.
+    // A read costs little more than to refuse one: its share is told, and has no bar.
     ...(what === 'payments' ? [goodputBar(share)] : []),
     {
       holds: failed === 0 && longest < PROBE_MAX_MS,
@@ -78,6 +78,7 @@ export function printRun(run: Overloaded): string {
       `- after: ${describe(after)}`,
       `- the most at once, of all servers: ${highest.join(', ')}`,
       `- answered meanwhile: ${probes.join('; ')}`,
+      `- accepted in a second of the flood: ${((goodput(flood) / capacityPerSecond) * 100).toFixed(0)} % of what they can do`,
       `- the load took ${(flood.processorShare * 100).toFixed(0)} % of a processor`,
     ].join('\n'),
   ].join('\n\n')

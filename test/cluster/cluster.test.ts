@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { after, test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -48,6 +49,22 @@ test('up brings all of it, and says where it is', { skip, timeout: 240_000 }, as
   const again = await cluster.run('up')
   assert.equal(again.code, 0, again.output)
 })
+
+test('balancers and those that elect go before all others', { skip }, async () => {
+  const first = ['balancer', 'etcd', 'sentinel']
+  const { seen } = await cluster.status()
+  for (const { place, pid } of seen) {
+    const expected = first.includes(place.kind) ? -10 : 0
+    assert.equal(niceness(pid ?? Number.NaN), expected, place.name)
+  }
+})
+
+/** Of its session, where each has a share of the processors of its own. */
+function niceness(pid: number): number {
+  const session = `/proc/${pid}/autogroup`
+  if (!existsSync(session)) return getPriority(pid)
+  return Number(/nice (-?\d+)/.exec(readFileSync(session, 'utf8'))?.[1])
+}
 
 test(
   'people sign up and pay through both balancers, in turn at all servers',

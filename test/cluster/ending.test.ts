@@ -72,6 +72,7 @@ test('stop ends a PostgreSQL whose Patroni hangs, though it is in a session of i
       env: { PATH: '/usr/bin:/bin' },
       cwd: place,
       user: null,
+      niceness: 0,
       stopWithinMs: 300,
       log: `${dir}/log/postgres-1.log`,
     },

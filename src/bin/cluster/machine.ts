@@ -48,6 +48,22 @@ const stopWithinMs: Readonly<Record<Kind, number>> = {
   postgres: 45_000,
 }
 
+/**
+ * Who goes first where all share the processors of one machine. What costs little must not wait for
+ * those that work: a balancer that is late refuses nobody, and leases that are not renewed in time
+ * end.
+ */
+const niceness: Readonly<Record<Kind, number>> = {
+  balancer: -10,
+  server: 0,
+  worker: 0,
+  auth: 0,
+  redis: 0,
+  sentinel: -10,
+  etcd: -10,
+  postgres: 0,
+}
+
 /** One machine's cluster: who is where, with which files, and how each is run. */
 export type Machine = Readonly<{
   settings: ClusterSettings
@@ -76,6 +92,7 @@ export function machineFor(settings: ClusterSettings, secrets: Secrets): Machine
       ...runs(place, deployment),
       cwd: folderOf(settings.dir, place),
       user: userOf(place),
+      niceness: niceness[place.kind],
       stopWithinMs: stopWithinMs[place.kind],
       log: `${settings.dir}/log/${place.name}.log`,
     }),
@@ -159,14 +176,6 @@ function farthingFiles(place: Place, deployment: Deployment, keys: string): read
   })
 }
 
-/**
- * Where root runs all on one machine: what costs little, and must not wait for those that work. A
- * balancer that is late refuses nobody, and leases that are not renewed in time end.
- */
-function urgent(...command: Process['command']): Process['command'] {
-  return process.getuid?.() === 0 ? ['/usr/bin/nice', '-n', '-10', ...command] : command
-}
-
 /** Nothing of the caller's own environment gets in, but for where programs and homes are. */
 function runs(place: Place, deployment: Deployment): Pick<Process, 'command' | 'env'> {
   const { config, run } = deployment.paths(place)
@@ -191,7 +200,7 @@ function runs(place: Place, deployment: Deployment): Pick<Process, 'command' | '
   switch (place.kind) {
     case 'balancer':
       // A master that reloads at SIGUSR2, in the foreground.
-      return { command: urgent(programs.haproxy, '-W', '-db', '-f', config), env: base }
+      return { command: [programs.haproxy, '-W', '-db', '-f', config], env: base }
     case 'server':
       return own('serve')
     case 'worker':
@@ -203,7 +212,7 @@ function runs(place: Place, deployment: Deployment): Pick<Process, 'command' | '
     case 'sentinel':
       return { command: [programs['redis-sentinel'], config], env: base }
     case 'etcd':
-      return { command: urgent(programs['etcd-server'], '--config-file', config), env: base }
+      return { command: [programs['etcd-server'], '--config-file', config], env: base }
     case 'postgres':
       return { command: [programs.patroni, config], env: base }
   }

@@ -1,7 +1,15 @@
 import { spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, renameSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isAlive, type Process, type Running, runningAs, signal, untilGone } from './process.ts'
+import {
+  isAlive,
+  prioritize,
+  type Process,
+  type Running,
+  runningAs,
+  signal,
+  untilGone,
+} from './process.ts'
 
 const RESTART_FIRST_MS = 200
 const RESTART_LONGEST_MS = 5_000
@@ -117,7 +125,7 @@ async function lifeOf(state: State, note: () => void): Promise<void> {
   note()
 }
 
-function launch({ command, env, cwd, user, log }: Process): {
+function launch({ command, env, cwd, user, niceness, log }: Process): {
   running: Running | null
   ended: Promise<void>
 } {
@@ -140,7 +148,9 @@ function launch({ command, env, cwd, user, log }: Process): {
         resolve()
       })
     })
-    return { running: child.pid === undefined ? null : runningAs(child.pid), ended }
+    const running = child.pid === undefined ? null : runningAs(child.pid)
+    if (running) prioritize(running, niceness)
+    return { running, ended }
   } finally {
     closeSync(output)
   }

@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** How one of the picture's processes is run. */
@@ -9,6 +10,8 @@ export type Process = Readonly<{
   cwd: string
   /** As whom, when root runs it; null: as the caller. */
   user: Readonly<{ uid: number; gid: number }> | null
+  /** From -20, before all others, to 19; what is below 0 holds where root runs it. */
+  niceness: number
   /** Told to stop, it has so long before it is killed. */
   stopWithinMs: number
   log: string
@@ -36,6 +39,22 @@ export function runningAs(pid: number): Running | null {
 
 export function isAlive({ pid, begun }: Running): boolean {
   return runningAs(pid)?.begun === begun
+}
+
+/**
+ * Gives one that has just begun, in a session of its own, its place among all others. Linux shares
+ * processors among sessions first (sched(7), autogroup): niceness alone would only tell the
+ * processes of one session apart. Where it may not be said (a container's root), all are alike.
+ */
+export function prioritize(running: Running, niceness: number): void {
+  if (niceness < 0 && process.getuid?.() !== 0) return
+  const session = `/proc/${running.pid}/autogroup`
+  try {
+    setPriority(running.pid, niceness)
+    if (existsSync(session)) writeFileSync(session, String(niceness))
+  } catch (error) {
+    if (isAlive(running)) console.error(`${running.pid} has no place of its own: ${String(error)}`)
+  }
 }
 
 /** To it, or to all that it has begun and that stayed in its group. */
