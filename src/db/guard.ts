@@ -2,7 +2,7 @@ import { AppError, StartRefused } from '../errors.ts'
 import { askNodes, recoveryProblems } from './citus/nodes.ts'
 import { hasCitus } from './citus/shards.ts'
 import type { Queryable, Session } from './query.ts'
-import { IsStandby } from './standby/incarnation.ts'
+import { IsStandby, isStandby } from './standby/incarnation.ts'
 
 const OLDEST_VERSION = 150_000
 
@@ -36,7 +36,7 @@ const durability = durable.map((name) => `current_setting('${name}') as ${name}`
 export async function guardDatabase(db: Queryable): Promise<void> {
   const problems = await findProblems(db).catch((error: unknown) => {
     // A connection of ours that has said so already.
-    if (error instanceof AppError && error.cause instanceof IsStandby) return [error.cause.message]
+    if (isStandby(error)) return [new IsStandby().message]
     throw error
   })
   if (problems.length === 0) return

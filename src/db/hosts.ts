@@ -7,6 +7,14 @@ import type { ClientConfig } from 'pg'
 
 /** A host that does not say a word costs this much, and the next one is asked. */
 const NEXT_HOST_MS = 300
+/**
+ * A balancer that has just begun takes all databases for the primary until it has looked at each,
+ * at most half a second later.
+ */
+const MISLED_MS = 1_000
+
+/** By address: until when it is asked last. */
+const misled = new Map<string, number>()
 
 /**
  * Where the driver finds a database that may be behind several hosts, as in
@@ -16,6 +24,15 @@ export function placeIn(url: string): Pick<ClientConfig, 'connectionString' | 's
   const { hostname } = new URL(url)
   if (!hostname.includes(',')) return { connectionString: url }
   return { connectionString: url, stream: openSocket }
+}
+
+/** Tells of a host that has led to a standby: for a moment, others are asked before it. */
+export function noteMisled(address: string | undefined): void {
+  if (address !== undefined) misled.set(address, performance.now() + MISLED_MS)
+}
+
+function isMisled({ address }: LookupAddress): boolean {
+  return (misled.get(address) ?? 0) > performance.now()
 }
 
 /** A socket that takes `one,other` for the name of a host. */
@@ -40,7 +57,7 @@ async function findAll(hosts: string): Promise<LookupAddress[]> {
   const addresses = found.flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
   const failed = found.find((one) => one.status === 'rejected')
   if (addresses.length === 0 && failed) throw failed.reason
-  return addresses
+  return [...addresses.filter((one) => !isMisled(one)), ...addresses.filter(isMisled)]
 }
 
 const findAllThen = callbackify(findAll)

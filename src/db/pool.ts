@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
+import { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, Pool as PgPool } from 'pg'
 import type { ClientBase, ClientConfig, QueryResult, QueryResultRow } from 'pg'
@@ -7,7 +8,8 @@ import { within } from '../time.ts'
 import type { ByShard } from './citus/shards.ts'
 import { isLostConnection, isUnanswered, toAppError } from './errors.ts'
 import { requireDurable } from './guard.ts'
-import { placeIn } from './hosts.ts'
+import { noteMisled, placeIn } from './hosts.ts'
+import { isStandby } from './standby/incarnation.ts'
 import { requireStandby } from './standby/limbo.ts'
 import type { Queryable, Session, Statement } from './query.ts'
 import { prepareSession, sessionOn } from './session.ts'
@@ -71,7 +73,7 @@ export function openPool(options: PoolOptions): Pool {
     // The pool waits for it, although its type does not say so.
     // oxlint-disable-next-line typescript/no-misused-promises
     onConnect: async (client) => {
-      places.set(client, await prepareSession(client, options.statementTimeoutMs))
+      places.set(client, await prepare(client as Client, options.statementTimeoutMs))
     },
   })
   pool.on('error', reportLoss)
@@ -113,7 +115,8 @@ export function openPool(options: PoolOptions): Pool {
     if (typeof statement === 'object' && statement.spread !== undefined) {
       return await queryWhereItGoes<R>(statement, values)
     }
-    return await heard(named(pool.query<R>(asQuery(statement, values, null))))
+    const text = asQuery(statement, values, null)
+    return await heard(named(elsewhere(async () => await pool.query<R>(text))))
   }
 
   async function settleDoubt(): Promise<void> {
@@ -149,7 +152,7 @@ export function openPool(options: PoolOptions): Pool {
   async function lend(): Promise<Lent> {
     refuseWhenCrowded()
     if (doubtful) await settleDoubt()
-    const client = await named(pool.connect())
+    const client = await named(elsewhere(async () => await pool.connect()))
     client.on('error', reportLoss)
     const warnings = countWarnings(client)
     const spread = places.get(client) ?? null
@@ -211,6 +214,10 @@ export type LedgerConnectionOptions = Readonly<{
  * and by one without a standby that its commits wait for.
  */
 export async function connectLedger(options: LedgerConnectionOptions): Promise<LedgerConnection> {
+  return await elsewhere(async () => await connectOnce(options))
+}
+
+async function connectOnce(options: LedgerConnectionOptions): Promise<LedgerConnection> {
   const client = new Client({ ...clientConfig(options), pipeline: true })
   const warnings = countWarnings(client)
   let spread: ByShard | null
@@ -224,7 +231,7 @@ export async function connectLedger(options: LedgerConnectionOptions): Promise<L
   })
   try {
     await named(client.connect())
-    spread = await named(prepareSession(client, options.statementTimeoutMs, options.lockTimeoutMs))
+    spread = await named(prepare(client, options.statementTimeoutMs, options.lockTimeoutMs))
     const session = sessionOn(queryOn(client, spread), spread)
     const look = async (text: string) => await session.query(text)
     await Promise.all([requireDurable(session), requireStandby(look)])
@@ -251,6 +258,30 @@ export async function connectLedger(options: LedgerConnectionOptions): Promise<L
     },
   }
 }
+
+/** A session that finds itself on a standby tells of the host that has led there. */
+async function prepare(client: Client, ...timeouts: Timeouts): Promise<ByShard | null> {
+  const { stream } = client.connection
+  const address = stream instanceof Socket ? stream.remoteAddress : undefined
+  try {
+    return await prepareSession(client, ...timeouts)
+  } catch (error) {
+    if (isStandby(error)) noteMisled(address)
+    throw error
+  }
+}
+
+/** Once more, where a standby was met: it was asked nothing, and another host may know better. */
+async function elsewhere<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!isStandby(error)) throw error
+    return await work()
+  }
+}
+
+type Timeouts = [statementTimeoutMs: number, lockTimeoutMs?: number]
 
 function clientConfig(options: {
   url: string

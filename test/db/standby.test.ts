@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { placesIn } from '../../src/db/embedded/cluster.ts'
 import { startEmbedded } from '../../src/db/embedded.ts'
@@ -10,9 +11,12 @@ import type { Embedded } from '../../src/db/embedded.ts'
 import { guardDatabase } from '../../src/db/guard.ts'
 import { connectLedger, openPool } from '../../src/db/pool.ts'
 import type { Pool } from '../../src/db/pool.ts'
+import { startProxy } from '../chaos/kit/proxy.ts'
 import { refusedAs, startRefused } from '../kit/refused.ts'
 import { until } from '../kit/until.ts'
 
+/** Then nothing is known any more of where a standby was met. */
+const FORGOTTEN_MS = 1_100
 const limits = { statementTimeoutMs: 10_000, applicationName: 'farthing test' }
 
 let dir: string
@@ -190,7 +194,39 @@ test('a standby is not read, and is the primary for us once it has taken over', 
   const other = open()
   await refusedAs('database_unavailable', read(other, 10))
   await startRefused(guardDatabase(other), /read-only standby: give the address of the primary/)
+  await findPrimaryBeside()
   await asOperator(async (client) => void (await client.query('select pg_promote()')))
   assert(await until('it is read', async () => await read(other, 10).catch(() => false)))
   await other.end()
 })
+
+/** A balancer that has just begun may lead to a standby, while another one knows better. */
+async function findPrimaryBeside(): Promise<void> {
+  const primaryDir = await mkdtemp(join(tmpdir(), 'farthing-beside-'))
+  const primary = await startEmbedded({ dir: primaryDir })
+  const { port, password } = new URL(embedded.url)
+  await plainly(primary.superuserUrl, async (client) => {
+    await client.query(`alter role farthing password '${password}'`)
+  })
+  const proxy = await startProxy(primary.url, { host: '127.0.0.2', port: Number(port) })
+  const url = embedded.url.replace('127.0.0.1', '127.0.0.1,127.0.0.2')
+  const inPool = async (ask: (pool: Pool) => Promise<unknown>): Promise<void> => {
+    const both = openPool({ url, max: 1, ...limits })
+    await ask(both).finally(both.end)
+  }
+  const first: readonly (() => Promise<void>)[] = [
+    async () => await inPool(async (both) => await both.query('create table beside (id int)')),
+    async () => await inPool(async (both) => (await both.lend()).giveBack()),
+    async () => await (await connectLedger({ url, lockTimeoutMs: 1_000, ...limits })).close(),
+  ]
+  try {
+    for (const asksFirst of first) {
+      await sleep(FORGOTTEN_MS)
+      await asksFirst()
+    }
+  } finally {
+    await proxy.close()
+    await primary.stop()
+    await rm(primaryDir, { recursive: true, force: true })
+  }
+}

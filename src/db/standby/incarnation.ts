@@ -30,6 +30,11 @@ export class IsStandby extends Error {
   override message = 'it is a read-only standby: give the address of the primary'
 }
 
+/** Whether a session was refused because its server is a standby. Nothing was asked of it. */
+export function isStandby(error: unknown): boolean {
+  return error instanceof AppError && error.cause instanceof IsStandby
+}
+
 /** One question for all connections that a server's start finds waiting. */
 const confirmed = new Map<string, Promise<void>>()
 

@@ -55,8 +55,10 @@ export type Proxy = Readonly<{
 
 type Mood = 'open' | 'shut' | 'hushed'
 
+const anyPort = { host: '127.0.0.1', port: 0 }
+
 /** Stands between the ledger and PostgreSQL, and knows just enough of both to see COMMIT go by. */
-export async function startProxy(databaseUrl: string): Promise<Proxy> {
+export async function startProxy(databaseUrl: string, at = anyPort): Promise<Proxy> {
   const target = new URL(databaseUrl)
   const links = new Set<Link>()
   let plan = calm
@@ -80,10 +82,10 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
     links.add(link)
     if (mood === 'hushed') link.hush()
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(at)
   await once(server, 'listening')
   const url = new URL(databaseUrl)
-  url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  url.host = `${at.host}:${(server.address() as AddressInfo).port}`
 
   const cutAll = (): void => {
     for (const link of links) link.cut()
