@@ -32,6 +32,12 @@ const BATCH_DEADLINE_MS = 5_000
  * somebody who forgot to let go.
  */
 const LOCK_PATIENCE_MS = 500
+/**
+ * Of a batch that one ride upsets, so long for each part of it, and so long in all: what else is
+ * locked, a table perhaps, is nobody's fault, and would hold up part after part.
+ */
+const PART_PATIENCE_MS = 100
+const BLAME_MS = 2_000
 const TRIES_MAX = 3
 /** What broke one connection breaks those of other lanes, which hear of it a moment later. */
 const TRY_AGAIN_MS = 50
@@ -58,7 +64,8 @@ export function createLane<P, R>(
   const own = ownConnection(parts.connect)
   let running: Promise<void> | null = null
 
-  async function run(batch: readonly Waiting<P, R>[]): Promise<Done> {
+  /** @param blameUntil Of a part of a batch: how long to look for the one that upsets it. */
+  async function run(batch: readonly Waiting<P, R>[], blameUntil?: number): Promise<Done> {
     const start = performance.now()
     let written: Written<R>
     let end
@@ -67,12 +74,13 @@ export function createLane<P, R>(
       const left = BATCH_DEADLINE_MS - (performance.now() - start)
       const rides = batch.map(({ ride }) => ride)
       const now = parts.clock.now()
-      const writing = writeBatch(tx, parts, rides, now, patience(batch))
+      const lockMs = blameUntil === undefined ? patience(batch) : PART_PATIENCE_MS
+      const writing = writeBatch(tx, parts, rides, now, lockMs)
       written = await inTime(writing, left)
       end = await commitBatch(tx, written.writes, BATCH_DEADLINE_MS)
     } catch (error) {
       own.drop()
-      return await notHappened(batch, error)
+      return await notHappened(batch, error, blameUntil)
     }
     if (end === 'unknown') {
       own.drop()
@@ -108,7 +116,11 @@ export function createLane<P, R>(
     return true
   }
 
-  async function notHappened(batch: readonly Waiting<P, R>[], error: unknown): Promise<Done> {
+  async function notHappened(
+    batch: readonly Waiting<P, R>[],
+    error: unknown,
+    blameUntil: number = performance.now() + BLAME_MS,
+  ): Promise<Done> {
     const disagreement = error instanceof AssertionError ? error : disagreementIn(error)
     if (disagreement) {
       rejectAll(batch, disagreement)
@@ -124,7 +136,8 @@ export function createLane<P, R>(
     const known = toAppError(error)
     // One alone is to blame for a row of its passenger that is locked, and for what is no AppError.
     if (isLockTimeout(known) || !(known instanceof AppError)) {
-      if (batch.length > 1) return await inHalves(batch)
+      const mayLook = batch.length > 1 && performance.now() < blameUntil
+      if (mayLook) return await inHalves(batch, blameUntil)
     } else if (known.code === 'database_unavailable') return await retry(batch, known)
     rejectAll(batch, known)
     return true
@@ -142,10 +155,10 @@ export function createLane<P, R>(
   }
 
   /** One of them upsets the database: found by halves, it disturbs its neighbours no longer. */
-  async function inHalves(batch: readonly Waiting<P, R>[]): Promise<Done> {
+  async function inHalves(batch: readonly Waiting<P, R>[], blameUntil: number): Promise<Done> {
     const middle = Math.ceil(batch.length / 2)
     const tail = batch.slice(middle)
-    if (await run(batch.slice(0, middle))) return await run(tail)
+    if (await run(batch.slice(0, middle), blameUntil)) return await run(tail, blameUntil)
     again(tail)
     return false
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { AppError } from '../../src/errors.ts'
 import type { AccountId } from '../../src/ledger/account.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import type { Passengers, Ride } from '../../src/ledger/passengers.ts'
@@ -22,6 +23,7 @@ const SHORT_MS = 3_500
 /** Less than a batch waits for a lock. On a busy machine one of some rounds is as short. */
 const NO_WAIT_MS = 400
 const ROUNDS = 7
+const CROWD = 64
 
 async function post(ledger: Ledger<null, never>, rides: readonly Ride<null>[]): Promise<void> {
   const verdicts = await Promise.all(rides.map(async (ride) => await ledger.post(ride)))
@@ -186,4 +188,32 @@ test('a row of a passenger that someone has locked holds its own payment alone',
     answers.map(({ status }) => status),
     names.map((name) => (name === 'taken' ? 'rejected' : 'fulfilled')),
   )
+})
+
+test('a table that someone has locked holds nobody up for longer than one batch', async () => {
+  const accounts = await books.accounts(2 * CROWD, 10n)
+  const ledger = books.ledger({ passengers: quiet })
+  const pay = async () =>
+    await Promise.allSettled(
+      accounts.slice(CROWD).map(async (from, index) => {
+        await ledger.post(payment(from, accounts[index] as AccountId, 1n))
+      }),
+    )
+  const other = await books.pool.lend()
+  // As an index that is made while servers run.
+  await other.query('begin; lock table entry in share mode')
+  try {
+    const start = performance.now()
+    const answers = await pay()
+    const ms = performance.now() - start
+    for (const answer of answers) {
+      assert(answer.status === 'rejected')
+      assert.equal((answer.reason as AppError).code, 'database_unavailable')
+    }
+    assert(ms < 8_000, `the last was answered after ${ms} ms`)
+  } finally {
+    await other.query('rollback')
+    other.giveBack()
+  }
+  assert((await pay()).every(({ status }) => status === 'fulfilled'))
 })
