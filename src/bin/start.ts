@@ -24,6 +24,7 @@ export async function start(): Promise<number> {
   const toldToStop = untilToldToStop()
   const count = asked.servers ?? availableParallelism()
   const needed = connectionsOf(asked, { servers: count, workers: 1, auths: 1 })
+  if (asked.databaseUrl === null) tell('Starting PostgreSQL …')
   const database = await ownDatabase(asked, needed)
   const closers: (() => Promise<unknown>)[] = [database.stop]
   try {
@@ -32,7 +33,9 @@ export async function start(): Promise<number> {
     const settings = await settingsFor(asked, database.url)
     const config = readConfig({ ...process.env, ...settings })
     const doors = createGroupDoors(config)
+    tell('Preparing the books …')
     await prepareAlone(config, database.url, needed)
+    tell(`Starting ${count} ${count === 1 ? 'server' : 'servers'}, a worker and the auth layer …`)
     const group = await startAll({ count, settings, answersFor: createCounting(), toldToStop })
     const { server, worker, auth } = group
     // Servers and jobs ask the auth layer, as long as they finish what they have begun.
@@ -52,6 +55,11 @@ export async function start(): Promise<number> {
     await stopInTime(closers)
   }
   return 0
+}
+
+/** What takes seconds on a new machine, to whoever watches. Programs wait for the greeting. */
+function tell(line: string): void {
+  if (process.stderr.isTTY) console.error(line)
 }
 
 /** What the other processes are told beside our own settings: where all of them are. */

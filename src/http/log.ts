@@ -10,6 +10,9 @@ export type AnsweredEvent = Readonly<{
   milliseconds: number
 }>
 
+/** Balancers ask for these several times a second: that all is well is no news. */
+const checks: readonly string[] = ['/healthz', '/readyz']
+
 const answered = channel('farthing:http.answered')
 
 /**
@@ -30,5 +33,6 @@ function conclude(error: Error | null | undefined, request: FastifyRequest, repl
   }
   if (answered.hasSubscribers) answered.publish(event)
   if (error) reply.log.warn({ ...event, err: error }, 'answer cut off')
+  else if (checks.includes(event.route) && event.status === 200) reply.log.debug(event, 'answered')
   else reply.log.info(event, 'answered')
 }

@@ -227,6 +227,20 @@ test('a caller who asks too often is told to wait, and how long', async () => {
   await app.close()
 })
 
+test('a check is told when it fails', async () => {
+  let ready = true
+  const readiness = async () => await Promise.resolve({ ready, checks: {} })
+  const { app, logged } = await openDoor({ readiness })
+  await app.inject('/healthz')
+  await app.inject('/readyz')
+  assert.deepEqual(logged, [])
+  ready = false
+  await app.inject('/readyz')
+  await app.close()
+  assert.equal(logged.length, 1)
+  assert.match(logged[0] ?? '', /"route":"\/readyz","status":503/)
+})
+
 test('a log line has the request id, the route and no content; trouble is told once', async () => {
   const payments = failing(new Error('boom')) as HttpParts['payments']
   const { app, me, logged } = await openDoor({ payments })
