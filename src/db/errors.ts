@@ -135,6 +135,12 @@ export function isLockTimeout(error: unknown): boolean {
   return cause instanceof DatabaseError && cause.code === '55P03'
 }
 
+/** True when a statement took longer than `statement_timeout`, or somebody ended it. */
+export function isCanceled(error: unknown): boolean {
+  const cause = error instanceof AppError ? error.cause : error
+  return cause instanceof DatabaseError && cause.code === '57014'
+}
+
 function isStorageFull(error: DatabaseError): boolean {
   return (
     fullStates.has(error.code ?? '') || /no space left on device|disk quota/i.test(error.message)

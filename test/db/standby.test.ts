@@ -212,7 +212,11 @@ async function findPrimaryBeside(): Promise<void> {
   const url = embedded.url.replace('127.0.0.1', '127.0.0.1,127.0.0.2')
   const inPool = async (ask: (pool: Pool) => Promise<unknown>): Promise<void> => {
     const both = openPool({ url, max: 1, ...limits })
-    await ask(both).finally(both.end)
+    try {
+      await ask(both)
+    } finally {
+      await both.end()
+    }
   }
   const first: readonly (() => Promise<void>)[] = [
     async () => await inPool(async (both) => await both.query('create table beside (id int)')),

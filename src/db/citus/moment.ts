@@ -1,11 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError } from '../../errors.ts'
-import { isLockTimeout } from '../errors.ts'
+import { isCanceled, isLockTimeout } from '../errors.ts'
 import type { Lent, Pool } from '../pool.ts'
 import { FIRST } from './placement.ts'
 
-/** How long writers are held up at most, while those before them finish. A batch waits longer. */
+/**
+ * How long writers are held up while those before them finish, and then for each question that
+ * workers are asked meanwhile: one that has fallen silent holds nobody. A batch waits longer.
+ */
 const HOLD_MS = 200
+const ANSWER_MS = 100
 const PAUSE_MS = 100
 /** Longer than what a crash left between the phases of a commit may wait for its recovery. */
 const DEADLINE_MS = 60_000
@@ -40,20 +44,35 @@ export async function beginMoment(pool: Pool, reader: Lent): Promise<void> {
 
 async function tryMoment(pool: Pool, reader: Lent): Promise<boolean> {
   const holder = await pool.lend()
+  let reading = false
   try {
     await holder.query('begin')
     await holder.query(`set local lock_timeout = ${HOLD_MS}`)
+    await holder.query(`set local statement_timeout = ${HOLD_MS + ANSWER_MS}`)
     await holder.query(`lock table ${FIRST} in share mode`)
-    await reader.query('begin isolation level repeatable read read only')
-    await reader.query(touchAll)
+    reading = true
+    const patience = await beginReading(reader)
     const { rows } = await holder.query<{ count: number }>(unfinished)
-    if (rows[0]?.count === 0) return true
-    await reader.query('rollback')
-    return false
+    if (rows[0]?.count === 0) {
+      await reader.query(`set local statement_timeout = '${patience}'`)
+      return true
+    }
   } catch (error) {
-    if (!isLockTimeout(error)) throw error
-    return false
+    if (!isLockTimeout(error) && !isCanceled(error)) throw error
   } finally {
     holder.destroy()
   }
+  if (reading) await reader.query('rollback')
+  return false
+}
+
+/** @returns How long its statements may take, as it was before: the first may take little. */
+async function beginReading(reader: Lent): Promise<string> {
+  const { rows } = await reader.query<{ patience: string }>(
+    `select current_setting('statement_timeout') as patience`,
+  )
+  await reader.query('begin isolation level repeatable read read only')
+  await reader.query(`set local statement_timeout = ${ANSWER_MS}`)
+  await reader.query(touchAll)
+  return rows[0]?.patience ?? '0'
 }
