@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { QueryResult, QueryResultRow } from 'pg'
 import { AppError } from '../errors.ts'
 import { isLostConnection } from './errors.ts'
@@ -44,6 +45,8 @@ export async function inTransaction<T>(
 const BEGINS_MAX = 3
 /** What breaks later than this was asked for, and waited. */
 const BROKE_SOON_MS = 1_000
+/** Then all that broke with it were heard of. */
+const AGAIN_AFTER_MS = 50
 
 /**
  * Connections of a pool that went through a balancer which died may not know it yet. Where one
@@ -60,6 +63,7 @@ async function begin(pool: Pool, { lockTimeoutMs }: TransactionOptions): Promise
       lent.destroy()
       const late = tries === BEGINS_MAX || performance.now() - began > BROKE_SOON_MS
       if (late || !isLostConnection(error)) throw error
+      await sleep(AGAIN_AFTER_MS)
     }
   }
 }

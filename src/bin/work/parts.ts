@@ -17,7 +17,7 @@ import { noRail } from '../../rails/no-rail.ts'
 import type { Rail } from '../../rails/rail.ts'
 import type { Clock } from '../../time.ts'
 
-/** A batch waits this long for accounts that another server's batch has locked. */
+/** Who asks what became of a lost commit waits so long for its accounts. A batch says itself. */
 const LEDGER_LOCK_TIMEOUT_MS = 4_000
 const AUDIT_TIMEOUT_MS = 600_000
 

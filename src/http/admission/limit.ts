@@ -24,7 +24,10 @@ const WAITS_MOST_MS = 2_000
 export type Turn = (isIn: boolean) => void
 
 export type Limit = Readonly<{
-  /** False when one more would only make all of them wait. Whoever is told so counts as refused. */
+  /**
+   * False when one more would only make all of them wait. Whoever is told so counts as refused.
+   * Who may come in sends somebody away who has waited too long, but not before it enters.
+   */
   hasRoom: () => boolean
   /** Takes a place: at once, or when one is given back. False: there is no room, and no turn. */
   enter: (turn: Turn) => boolean
@@ -83,12 +86,15 @@ export function createLimit(now: () => number): Limit {
     return Math.floor(Math.min(MOST, Math.max(LEAST, (lately(at) * INSIDE_MS) / MEMORY_MS)))
   }
 
-  function turnAway(olderThanMs: number, at: number): boolean {
+  function hasWaited(ms: number, at: number): boolean {
     const [longest] = waiting
-    if (longest === undefined || at - longest.since <= olderThanMs) return false
-    waiting.shift()
+    return longest !== undefined && at - longest.since > ms
+  }
+
+  function turnAway(olderThanMs: number, at: number): boolean {
+    if (!hasWaited(olderThanMs, at)) return false
     refused += 1
-    longest.turn(false)
+    waiting.shift()?.turn(false)
     return true
   }
 
@@ -105,24 +111,31 @@ export function createLimit(now: () => number): Limit {
     admitted += 1
   }
 
-  function findRoom(at: number): 'inside' | 'in the crowd' | 'none' {
-    turnAway(GIVES_WAY_MS, at)
-    letIn(at)
+  /** @param gives How many of those who wait would go for whoever comes in. */
+  function findRoom(at: number, gives: number): 'inside' | 'in the crowd' | 'none' {
     if (waiting.length === 0 && inside < limitAt(at)) return 'inside'
     if (at - crowdedAt > CALM_MS) [crowdSince, waited] = [at, 0]
     crowdedAt = at
     const isNew = at - crowdSince < NEW_MS || waited < NEW_COUNT
     const most = isNew ? CROWD - inside : limitAt(at) * LASTING_SHARE
-    if (waiting.length < most) return 'in the crowd'
+    if (waiting.length - gives < most) return 'in the crowd'
     refused += 1
     return 'none'
   }
 
   return {
-    hasRoom: () => findRoom(now()) !== 'none',
+    hasRoom: () => {
+      const at = now()
+      letIn(at)
+      const hasRoom = findRoom(at, hasWaited(GIVES_WAY_MS, at) ? 1 : 0) !== 'none'
+      if (!hasRoom) turnAway(GIVES_WAY_MS, at)
+      return hasRoom
+    },
     enter: (turn) => {
       const at = now()
-      const room = findRoom(at)
+      turnAway(GIVES_WAY_MS, at)
+      letIn(at)
+      const room = findRoom(at, 0)
       if (room === 'none') return false
       if (room === 'inside') {
         take()

@@ -8,7 +8,7 @@ export type Surprise = Readonly<{ sigmas: number; what: string }>
 
 /**
  * Beyond this, it was not chance: one look goes so far once in some 10^11, and there are about 150
- * of them in an examination. Of 1,600,000 ids, a bit that is set in 50.4 % of them goes further.
+ * of them in an examination. Of 1,600,000 ids, a bit that is set in 50.3 % of them goes further.
  */
 export const SIGMAS_MAX = 7
 
