@@ -19,13 +19,16 @@ export type Flood = Readonly<{
     patienceMs: number
   }>
   ask: FloodAsk
-  answer: Heard
+  /** Of each stretch. */
+  answer: readonly Heard[]
 }>
+
+export type Pace = Readonly<{ perSecond: number; seconds: number }>
 
 export type FloodAsk = Readonly<{
   what: 'payments' | 'reads'
-  perSecond: number
-  seconds: number
+  /** One after the other: what is left of the one is still there in the next. */
+  paces: readonly Pace[]
 }>
 
 /** What came of one stretch of requests. Times are counted from when each request was due. */
@@ -61,60 +64,75 @@ const LATENESS_EVERY = 16
 type Notes = ReturnType<typeof takeNotes>
 
 answerParent<Flood>(async ({ doors, customers, connections, patienceMs }) => {
-  let notes: Notes | null = null
+  let all: readonly Notes[] = []
+  const notesOf = ({ at }: Due): Notes | undefined => all.findLast(({ start }) => start <= at)
   const lines = await openLines({
     doors,
     count: connections,
     patienceMs,
-    answered: (due, answer) => notes?.answered(due, answer),
-    failed: (due, why) => notes?.failed(due, why),
+    answered: (due, answer) => notesOf(due)?.answered(due, answer),
+    failed: (due, why) => notesOf(due)?.failed(due, why),
   })
   return {
-    answer: async (ask) => {
-      const start = performance.now()
-      const run = randomUUID()
-      notes = takeNotes(ask.what, start, (number) => `${run}-${number}`)
-      return await flood(lines, customers, ask, notes)
+    answer: async ({ what, paces }) => {
+      let start = performance.now()
+      all = paces.map((pace) => {
+        const run = randomUUID()
+        const notes = takeNotes({ what, pace, start, keyOf: (number) => `${run}-${number}` })
+        start += pace.seconds * 1_000
+        return notes
+      })
+      return await flood(lines, customers, what, all)
     },
     close: async () => await Promise.resolve(lines.close()),
   }
 })
 
-/** Ends when each was answered or given up. */
+/** One stretch follows the other without a pause. Ends when each was answered or given up. */
 async function flood(
   lines: Lines,
   customers: readonly Customer[],
-  { what, perSecond, seconds }: FloodAsk,
-  notes: Notes,
-): Promise<Heard> {
-  const began = process.cpuUsage()
-  const { start } = notes
+  what: FloodAsk['what'],
+  all: readonly Notes[],
+): Promise<readonly Heard[]> {
   const print = what === 'payments' ? printPayment : printRead
-  const total = Math.floor(perSecond * seconds)
-  const sentLateMs: number[] = []
-  let [sent, lookAt] = [0, start]
-  while (notes.settled() < total) {
+  let lookAt = 0
+  const tick = async (): Promise<void> => {
     const now = performance.now()
-    const due = Math.min(total, Math.floor(((now - start) / 1_000) * perSecond))
-    for (; sent < due; sent += 1) {
-      const at = start + (sent / perSecond) * 1_000
-      lines.send({ number: sent, at, request: print(customers, notes.keyOf(sent)) })
-      if (sent % LATENESS_EVERY === 0) sentLateMs.push(performance.now() - at)
-    }
     if (now >= lookAt) lines.giveUp()
     if (now >= lookAt) lookAt = now + GIVE_UP_EVERY_MS
     await sleep(TICK_MS)
   }
-  const { user, system } = process.cpuUsage(began)
-  return {
-    offered: total,
-    ...notes.all(),
-    sentLateMs: Float64Array.from(sentLateMs).sort(),
-    processorShare: (user + system) / 1_000 / (performance.now() - start),
+  const sendings: Pick<Heard, 'sentLateMs' | 'processorShare'>[] = []
+  for (const { pace, start, offered, keyOf } of all) {
+    const before = process.cpuUsage()
+    const sentLateMs: number[] = []
+    for (let sent = 0; sent < offered; await tick()) {
+      const seconds = (performance.now() - start) / 1_000
+      const due = Math.min(offered, Math.floor(seconds * pace.perSecond))
+      for (; sent < due; sent += 1) {
+        const at = start + (sent / pace.perSecond) * 1_000
+        lines.send({ number: sent, at, request: print(customers, keyOf(sent)) })
+        if (sent % LATENESS_EVERY === 0) sentLateMs.push(performance.now() - at)
+      }
+    }
+    const { user, system } = process.cpuUsage(before)
+    const processorShare = (user + system) / 1_000 / (performance.now() - start)
+    sendings.push({ sentLateMs: Float64Array.from(sentLateMs).sort(), processorShare })
   }
+  while (all.some(({ settled, offered }) => settled() < offered)) await tick()
+  return all.map((notes, index) => ({ ...notes.all(), ...sendings[index]! }))
 }
 
-function takeNotes(what: FloodAsk['what'], start: number, keyOf: (number: number) => string) {
+type Noted = Readonly<{
+  what: FloodAsk['what']
+  pace: Pace
+  start: number
+  keyOf: (number: number) => string
+}>
+
+function takeNotes({ what, pace, start, keyOf }: Noted) {
+  const offered = Math.floor(pace.perSecond * pace.seconds)
   const statuses: Record<string, number> = {}
   const wrong: string[] = []
   const [dueMs, tookMs]: [number[], number[]] = [[], []]
@@ -146,10 +164,13 @@ function takeNotes(what: FloodAsk['what'], start: number, keyOf: (number: number
   return {
     answered,
     failed: (_due: Due, why: string): void => count('none', why),
+    pace,
     start,
+    offered,
     keyOf,
     settled: () => settled,
     all: () => ({
+      offered,
       statuses,
       wrong,
       dueMs: Float64Array.from(dueMs),

@@ -1,7 +1,7 @@
 import type { Child } from '../load/child.ts'
 import { startChild } from '../load/child.ts'
 import type { Clients } from '../load/clients.ts'
-import type { Flood, FloodAsk, Heard } from '../load/flood.ts'
+import type { Flood, FloodAsk, Heard, Pace } from '../load/flood.ts'
 import { peakMemoryBytes } from '../processes.ts'
 import { quantile } from '../samples.ts'
 import { probe } from './probes.ts'
@@ -32,12 +32,12 @@ export type Overloaded = Readonly<{
   flood: Stretch
   after: Stretch
   seen: Seen
-  /** The first second after the flood from which on all is as in the calm before; null: never. */
+  /** Since the last of the flood was due: from which second on all is as before it. Null: never. */
   normalAgainSecond: number | null
   peakBytes: number
 }>
 
-export type Stretch = Heard & Readonly<{ perSecond: number; seconds: number }>
+export type Stretch = Heard & Pace
 
 /** So many times what it can do is asked of it. */
 const TIMES = 5
@@ -65,20 +65,21 @@ export async function overload(ask: OverloadAsk): Promise<Overloaded> {
     await findCapacity(clients, ask, seconds.warmUp)
     const capacityPerSecond = await findCapacity(clients, ask, seconds.capacity)
     say(`capacity: ${capacityPerSecond.toFixed(0)} ${what}/s`)
-    const stretch = async (times: number, length: number): Promise<Stretch> => {
-      const perSecond = capacityPerSecond * times
-      const by = { what, perSecond, seconds: length }
-      const heard = { ...(await load.ask(by)), ...by }
-      say(describe(heard))
-      return heard
+    const pace = (times: number, length: number): Pace => {
+      return { perSecond: capacityPerSecond * times, seconds: length }
     }
-    const calm = await stretch(CALM_SHARE, seconds.calm)
-    const over = new AbortController()
-    const probing = probe(target, over.signal)
-    const flood = await stretch(TIMES, seconds.flood)
-    over.abort()
+    const stretches = async (...paces: readonly Pace[]): Promise<readonly Stretch[]> => {
+      const all = await load.ask({ what, paces })
+      return all.map((heard, index) => ({ ...heard, ...paces[index]! }))
+    }
+    const [calm] = (await stretches(pace(CALM_SHARE, seconds.calm))) as [Stretch]
+    const probing = probe(target, AbortSignal.timeout(seconds.flood * 1_000))
+    const [flood, after] = (await stretches(
+      pace(TIMES, seconds.flood),
+      pace(CALM_SHARE, seconds.after),
+    )) as [Stretch, Stretch]
     const seen = await probing
-    const after = await stretch(CALM_SHARE, seconds.after)
+    for (const one of [calm, flood, after]) say(describe(one))
     const normalAgainSecond = normalFrom(calm, after)
     const peakBytes = Math.max(...target.pids().map(peakMemoryBytes))
     return { what, capacityPerSecond, calm, flood, after, seen, normalAgainSecond, peakBytes }

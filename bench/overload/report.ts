@@ -34,7 +34,7 @@ export function judge(run: Overloaded): readonly Bar[] {
     },
     {
       holds: normalAgainSecond !== null && normalAgainSecond <= NORMAL_WITHIN_S,
-      bar: `back to normal within ${NORMAL_WITHIN_S} s: ${normalAgainSecond === null ? 'not in all that time' : `after ${normalAgainSecond} s`}`,
+      bar: `back to normal within ${NORMAL_WITHIN_S} s of the last that was due: ${normalAgainSecond === null ? 'not in all that time' : `after ${normalAgainSecond} s`}`,
     },
     // A read costs little more than to refuse one: its share is told, and has no bar.
     ...(what === 'payments' ? [goodputBar(share)] : []),
