@@ -174,6 +174,8 @@ async function breakUnderLoad(
   const from = moment()
   await delay(USUAL_MS)
   const usual = { from, to: moment() }
+  // A gap counts with all of its length: the first fault's is none of these.
+  await delay(CALM_MS)
   const episodes: Episode[] = []
   const impossible: Fault[] = []
   for (let next = plan.next(0, random); next; next = plan.next(moment() - from, random)) {

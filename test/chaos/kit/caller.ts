@@ -171,6 +171,7 @@ export type Transaction = Readonly<{
   status: Status
   declineReason: string | null
   amount: number
+  finality: Readonly<{ state: 'final' | 'held' | 'in_transit' | 'returned' }>
 }>
 
 function printDollars(cents: bigint): string {

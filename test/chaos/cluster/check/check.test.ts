@@ -111,7 +111,10 @@ function read(seen: Seen, began: number, ended: number): Line {
   return { what: 'read', user: ann, seen, ...once(began, ended) }
 }
 const balance = (cents: bigint): Seen => ({ of: 'balance', balance: cents, held: 0n })
-const newest = (...ids: readonly TransactionId[]): Seen => ({ of: 'history', ids })
+const newest = (...ids: readonly TransactionId[]): Seen => ({
+  of: 'history',
+  newest: ids.map((id) => ({ id, open: false })),
+})
 const bad = (...reads: readonly Line[]): readonly string[] =>
   findBadReads([...moves, ...reads], chains).map(({ kind }) => kind)
 
@@ -132,6 +135,26 @@ test('a read that is older than another read which ended before it is stale', ()
   // The second payment is under way from 20 to 30: the first of these reads has seen it.
   assert.deepEqual(bad(read(balance(700n), 21, 22), read(balance(900n), 23, 24)), ['stale'])
   assert.deepEqual(bad(read(balance(700n), 21, 23), read(balance(900n), 22, 24)), [])
+})
+
+test('a page that shows as open what was heard to be settled is stale', () => {
+  // The first is closed by an entry between the second and the third.
+  const closing = [
+    link(first, 900n),
+    link(second, 700n),
+    link(first, 700n, false),
+    link(third, 400n),
+  ]
+  const books: Chains = new Map<UserId, readonly Link[]>([[ann, closing]])
+  const saw = (open: boolean): Seen => {
+    const of = [second, first].map((id) => ({ id, open: open && id === first }))
+    return { of: 'history', newest: of }
+  }
+  const found = (...seen: readonly (readonly [Seen, number, number])[]) =>
+    findBadReads([...moves, ...seen.map((one) => read(...one))], books).map(({ kind }) => kind)
+  assert.deepEqual(found([saw(true), 31, 32], [saw(false), 33, 34]), [])
+  assert.deepEqual(found([saw(false), 31, 32], [saw(true), 33, 34]), ['stale'])
+  assert.deepEqual(found([saw(true), 51, 52]), ['stale'])
 })
 
 test('a balance that never was, and one that is not yet, are untrue', () => {

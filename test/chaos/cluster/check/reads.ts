@@ -109,12 +109,19 @@ function shows({ seen }: Read, chain: readonly Link[], version: number): boolean
     return seen.balance === balance && seen.held === held
   }
   const newest: TransactionId[] = []
-  for (let at = version; at > 0 && newest.length < seen.ids.length; at -= 1) {
+  for (let at = version; at > 0 && newest.length < seen.newest.length; at -= 1) {
     const link = chain[at - 1]
     if (link?.opens) newest.push(link.id)
   }
-  const isWhole = seen.ids.length > 0 || chain.slice(0, version).every(({ opens }) => !opens)
-  return isWhole && seen.ids.every((id, index) => id === newest[index])
+  const isWhole = seen.newest.length > 0 || chain.slice(0, version).every(({ opens }) => !opens)
+  if (!isWhole) return false
+  // What was open then has entries behind that version: all has come to its end since.
+  const later = new Set(chain.slice(version).map(({ id }) => id))
+  return seen.newest.every(({ id, open }, at) => id === newest[at] && open === later.has(id))
+}
+
+function printNewest(newest: Readonly<{ id: TransactionId; open: boolean }> | undefined): string {
+  return newest ? `${newest.id}${newest.open ? ' (open)' : ''}` : 'nothing'
 }
 
 function badRead(user: UserId, read: Read, moments: Moments, least: number): BadRead {
@@ -123,7 +130,7 @@ function badRead(user: UserId, read: Read, moments: Moments, least: number): Bad
   const saw =
     read.seen.of === 'balance'
       ? `${read.seen.balance} (${read.seen.held} held)`
-      : `${read.seen.ids[0] ?? 'nothing'} as the newest transaction`
+      : `${printNewest(read.seen.newest[0])} as the newest transaction`
   const so = was === null ? 'which was never so' : `which was so at version ${was}`
   const what = `${user} read ${saw}, ${so}, when version ${least} had been heard of`
   return { kind: was !== null && was < least ? 'stale' : 'untrue', what }

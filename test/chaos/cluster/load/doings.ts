@@ -1,6 +1,6 @@
+import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { parseId } from '../../../../src/ids/ids.ts'
-import type { TransactionId } from '../../../../src/ids/ids.ts'
 import { asAnswer, moveAsk, userOf } from '../../kit/caller.ts'
 import type { Answer, Member, Move, Transaction } from '../../kit/caller.ts'
 import type { Random } from '../../kit/random.ts'
@@ -122,8 +122,11 @@ function balanceIn({ balance, held }: Balance): Seen {
 }
 
 function newestIn({ data }: Page): Seen {
-  const ids = data.slice(0, NEWEST).map(({ transactionId }) => parseId('txn', transactionId))
-  return { of: 'history', ids: ids.filter((id): id is TransactionId => id !== null) }
+  const newest = data.slice(0, NEWEST).map(({ transactionId, finality }) => {
+    const id = parseId('txn', transactionId) ?? assert.fail(transactionId)
+    return { id, open: finality.state === 'held' || finality.state === 'in_transit' }
+  })
+  return { of: 'history', newest }
 }
 
 function odd(asked: string, { timed, answer }: Heard<Answer<unknown>>, key: string | null): Line {

@@ -20,8 +20,8 @@ export type Timed = Readonly<{ began: number; ended: number; attempts: readonly 
 /** What a read showed of a user: where the chain of their entries stood, as far as it tells. */
 export type Seen =
   | Readonly<{ of: 'balance'; balance: bigint; held: bigint }>
-  /** The newest of the user's transactions, newest first. */
-  | Readonly<{ of: 'history'; ids: readonly TransactionId[] }>
+  /** The user's newest transactions, newest first. Something is still to come of open ones. */
+  | Readonly<{ of: 'history'; newest: readonly Readonly<{ id: TransactionId; open: boolean }>[] }>
 
 /** One line of the file that a crowd writes while it asks. */
 export type Line =
