@@ -5,6 +5,7 @@ import { readChecks } from '../../../../src/ops/audit.ts'
 import { createRandom } from '../../kit/random.ts'
 import type { Episode } from '../faults/nemesis.ts'
 import { faultNamed, faults } from '../faults/table.ts'
+import { TOKEN_REFUSED } from '../load/app.ts'
 import type { Line } from '../load/history.ts'
 import { readPlan } from '../plan.ts'
 import type { Times } from '../plan.ts'
@@ -144,6 +145,13 @@ test('where primaries are killed to see failovers, each one must have brought on
     const [bar] = missed([death, death], lines, { ...run, promotions })
     assert.equal(bar, 'times a standby became the primary')
   }
+})
+
+test('a token that is refused before its time misses a bar, but for clocks that jump', () => {
+  const refused = payments(every(500), 2, TOKEN_REFUSED)
+  const [bar] = missed([episode('worker paused', 10_000)], refused)
+  assert.match(bar ?? '', /tokens refused/)
+  assert.deepEqual(missed([episode('clock of a server jumps an hour ahead', 10_000)], refused), [])
 })
 
 test('a sign-in that fails counts as much as a payment', () => {

@@ -5,6 +5,7 @@ import type { Bar } from '../faults/table.ts'
 import { deaths } from '../plan.ts'
 import type { Plan, Times } from '../plan.ts'
 import { fared, reasonsIn } from './gaps.ts'
+import { TOKEN_REFUSED } from '../load/app.ts'
 import type { Fared } from './gaps.ts'
 import { wrongs } from './judge.ts'
 import type { Verdict } from './judge.ts'
@@ -82,11 +83,18 @@ export function barsOf(
     ...wrongs.map((wrong) => none(wrong, verdict.wrong[wrong].length)),
     none('invariants broken in the audit', audit.offences.length),
     none('times the cluster did not heal by itself', unhealed),
+    none('tokens refused before their time, with clocks that are right', refusedTokens(told)),
     ...barsOfWork(done, verdict, audit),
     barOfReach(done, times),
     ...(failovers ? [barOfPromotions(done)] : []),
     ...barsOfFaults(told, times),
   ]
+}
+
+/** A clock that jumps ends tokens, or takes them for made tomorrow. Nothing else does. */
+function refusedTokens(told: readonly Told[]): number {
+  const right = told.filter(({ faults }) => !faults.some((name) => name.startsWith('clock of')))
+  return right.reduce((sum, { reasons }) => sum + (reasons[TOKEN_REFUSED] ?? 0), 0)
 }
 
 function none(name: string, seen: number): BarSeen {

@@ -1,3 +1,4 @@
+import { decodeJwt } from 'jose'
 import { isAgain } from '../../kit/insist.ts'
 import type { Again } from '../../kit/insist.ts'
 import { tryAsk, trySignIn } from '../../kit/caller.ts'
@@ -6,6 +7,9 @@ import { moment } from './history.ts'
 import type { Line, Timed } from './history.ts'
 import { ATTEMPT_MS, askInTurn } from './insistent.ts'
 import type { Addresses, Answered } from './insistent.ts'
+
+/** Why an attempt brought nothing: a token was refused whose time was not over. */
+export const TOKEN_REFUSED = 'token_refused'
 
 /** A customer's app: it knows two balancers, and signs in anew when its token is refused. */
 export type App = Readonly<{
@@ -56,8 +60,9 @@ export function createApp(apis: Addresses, note: (line: Line) => void): App {
         const token = tokens.get(who.name) ?? who.token
         const answer = await tryAsk<T>(api, { ...asked, token, patienceMs: ATTEMPT_MS })
         if (isAgain(answer) || answer.status !== 401) return answer
+        const isOver = (decodeJwt(token).exp ?? 0) * 1_000 <= Date.now()
         const again = await attemptSignIn(api, who)
-        return isAgain(again) ? again : { again: 'token_refused' }
+        return isAgain(again) ? again : { again: isOver ? 'token_over' : TOKEN_REFUSED }
       }),
     signIn: async (who) =>
       await inTurn('sign-in', null, async (api) => await attemptSignIn(api, who)),
