@@ -40,22 +40,38 @@ export async function within(ms: number, work: Promise<unknown>): Promise<void> 
   }
 }
 
+export class TooLate extends Error {
+  override name = 'TooLate'
+}
+
 /**
- * Waits for work, and fails when that takes longer; then the signal says so to the work, of which
- * nothing is heard any more. It must have limits of its own, for it cannot be ended from outside.
+ * Stops waiting for an answer after a while. It may still come, and is not heard any more. Who was
+ * late himself finds the timer due beside answers that have long arrived: those are heard first, or
+ * others would be blamed for a lack of processors.
+ *
+ * @throws TooLate
+ */
+export async function answerIn<T>(ms: number, answer: Promise<T>): Promise<T> {
+  return await new Promise<T>((resolve, reject) => {
+    const giveUp = (): void => reject(new TooLate(`It took longer than ${ms} ms`))
+    const late = setTimeout(() => setImmediate(giveUp), ms)
+    answer.then(resolve, reject).finally(() => clearTimeout(late))
+  })
+}
+
+/**
+ * The same for work, which the signal tells that nobody waits for it any more. It must have limits
+ * of its own, for it cannot be ended from outside.
+ *
+ * @throws TooLate
  */
 export async function inTime<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const over = new AbortController()
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
-    const error = new Error(`It has not ended within ${ms} ms`)
-    over.abort(error)
-    late.reject(error)
-  }, ms)
   try {
-    return await Promise.race([work(over.signal), late.promise])
-  } finally {
-    clearTimeout(timer)
+    return await answerIn(ms, work(over.signal))
+  } catch (error) {
+    if (error instanceof TooLate) over.abort(error)
+    throw error
   }
 }
 

@@ -1,7 +1,19 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { after, DAY, parseTime, printTime, systemClock, toDate } from '../src/time.ts'
+import {
+  after,
+  answerIn,
+  DAY,
+  parseTime,
+  printTime,
+  systemClock,
+  toDate,
+  TooLate,
+} from '../src/time.ts'
 import type { Micros } from '../src/time.ts'
 
 const first = parseTime('0001-01-01T00:00:00Z') as Micros
@@ -105,4 +117,25 @@ test('a Date is whole milliseconds, rounded down on both sides of 1970', () => {
 test('the clock of the machine tells microseconds', () => {
   const [before, now, later] = [Date.now(), systemClock.now(), Date.now()]
   assert(now >= BigInt(before) * 1_000n && now <= BigInt(later) * 1_000n)
+})
+
+const WAITS_MS = 20
+
+test('a process that was itself late hears the answers that are there', async () => {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const near = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const [far] = (await once(server, 'connection')) as [Socket]
+  const heard = answerIn(WAITS_MS, once(near, 'data'))
+  far.write('here')
+  // Nobody runs meanwhile, as on a machine that has no processor to spare.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3 * WAITS_MS)
+  assert.equal(String((await heard)[0]), 'here')
+  near.destroy()
+  server.close()
+})
+
+test('what does not come in time is given up', async () => {
+  await assert.rejects(answerIn(WAITS_MS, new Promise(() => undefined)), TooLate)
 })

@@ -1,5 +1,5 @@
 import { createClient } from '@redis/client'
-import { inTime } from './in-time.ts'
+import { answerIn } from '../time.ts'
 import { sources } from './scripts.ts'
 import type { Script } from './scripts.ts'
 
@@ -37,13 +37,13 @@ export async function connectRedis(place: RedisPlace): Promise<Connection> {
   const url = place.sentinels.length === 0 ? place.url : await findMaster(place)
   const client = openClient(url, place)
   try {
-    await inTime(client.connect(), CONNECT_MS)
+    await answerIn(CONNECT_MS, client.connect())
     const ask = async (args: readonly string[]): Promise<unknown> =>
       await client.sendCommand([...args])
     const { reign, replid } = identityOf(await readState(ask))
     const shas = new Map<string, string>()
     for (const [name, source] of Object.entries(sources)) {
-      shas.set(name, String(await inTime(ask(['SCRIPT', 'LOAD', source]), CONNECT_MS)))
+      shas.set(name, String(await answerIn(CONNECT_MS, ask(['SCRIPT', 'LOAD', source]))))
     }
     return {
       url,
@@ -87,7 +87,7 @@ function destroy(client: Client): void {
 type State = ReadonlyMap<string, string>
 
 async function readState(ask: Connection['command']): Promise<State> {
-  const lines = String(await inTime(ask(['INFO']), CONNECT_MS)).split('\r\n')
+  const lines = String(await answerIn(CONNECT_MS, ask(['INFO']))).split('\r\n')
   return new Map(
     lines.flatMap((line) => {
       const colon = line.indexOf(':')
@@ -126,9 +126,9 @@ export async function findMaster(place: RedisPlace): Promise<string> {
     if (place.sentinelPassword !== null) at.password = encodeURIComponent(place.sentinelPassword)
     const client = openClient(at.href, place)
     try {
-      await inTime(client.connect(), CONNECT_MS)
+      await answerIn(CONNECT_MS, client.connect())
       const asked = client.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name])
-      const found = (await inTime(asked, CONNECT_MS)) as unknown as [string, string] | null
+      const found = (await answerIn(CONNECT_MS, asked)) as unknown as [string, string] | null
       if (found === null) throw new Error('it knows no such name')
       const [host, port] = found
       url.hostname = host.includes(':') ? `[${host}]` : host

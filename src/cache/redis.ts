@@ -2,7 +2,7 @@ import { channel } from 'node:diagnostics_channel'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectRedis, findMaster } from './connection.ts'
 import type { Connection, RedisPlace } from './connection.ts'
-import { inTime } from './in-time.ts'
+import { answerIn } from '../time.ts'
 import type { Copies, Epoch, Look, Place } from './parts.ts'
 import type { Script } from './scripts.ts'
 
@@ -68,7 +68,7 @@ export function createRedis(place: RedisPlace): Redis {
     const one = usable(at)
     const prefix = `${PREFIX}${at.tag}:`
     try {
-      return String(await inTime(one.run(script, [prefix, one.replid, ...args]), ms))
+      return String(await answerIn(ms, one.run(script, [prefix, one.replid, ...args])))
     } catch (error) {
       // Whoever connects brings the scripts.
       if (isScriptUnknown(error) && connection === one) drop('its scripts were flushed')

@@ -1,5 +1,6 @@
 import type { LedgerConnection } from '../db/pool.ts'
 import { AppError } from '../errors.ts'
+import { answerIn, TooLate } from '../time.ts'
 
 /** A connection that is opened when it is needed, and that nobody else uses. */
 export type OwnConnection = Readonly<{
@@ -41,12 +42,16 @@ export function ownConnection(connect: () => Promise<LedgerConnection>): OwnConn
   }
 }
 
-/** Stops waiting after a while. What it waited for may still come, and is not heard any more. */
-export async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
-  return await new Promise<T>((resolve, reject) => {
-    const late = setTimeout(() => {
-      reject(new AppError('database_unavailable', { why: 'no answer in time' }))
-    }, ms)
-    work.then(resolve, reject).finally(() => clearTimeout(late))
-  })
+/**
+ * What the database answers, but for so long only.
+ *
+ * @throws AppError `database_unavailable`
+ */
+export async function inTime<T>(answer: Promise<T>, ms: number): Promise<T> {
+  try {
+    return await answerIn(ms, answer)
+  } catch (error) {
+    if (!(error instanceof TooLate)) throw error
+    throw new AppError('database_unavailable', { why: error.message })
+  }
 }

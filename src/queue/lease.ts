@@ -3,6 +3,7 @@ import { Client } from 'pg'
 import { isLockTimeout } from '../db/errors.ts'
 import { requireStandby } from '../db/standby/limbo.ts'
 import { clientConfig, close } from './connections.ts'
+import { queueLogger } from './logger.ts'
 
 /** The first half of the advisory locks' names; the second is a hash of the runner's name. */
 const LOCK_SPACE = 463_719_640
@@ -19,8 +20,11 @@ const settings = `
 export type Lease = Readonly<{
   /** From the answer on the jobs of this runner are left alone. One that fails is `onLost`. */
   hold(runner: string): Promise<void>
-  /** Waits for half a second at most. The runner's jobs are anybody's then. */
-  release(): Promise<void>
+  /**
+   * Waits for half a second at most. The runner's jobs are anybody's then. If it was told to stop,
+   * they have the attempt back that it broke off: whoever deploys often parks no long jobs.
+   */
+  release(wasTold: boolean): Promise<void>
 }>
 
 /**
@@ -70,11 +74,32 @@ export async function openLease(
         onLost(error)
       }
     },
-    release: async () => {
+    release: async (wasTold) => {
       released.abort()
-      await close(client.end(), [client])
+      const ending = async (): Promise<void> => {
+        if (wasTold && held !== null) {
+          await giveBack(client, held).catch((error: unknown) => {
+            queueLogger.warn(`Attempts that a stop broke off are used up: ${String(error)}`)
+          })
+        }
+        await client.end()
+      }
+      await close(ending(), [client])
     },
   }
+}
+
+async function giveBack(client: Client, runner: string): Promise<void> {
+  await client.query(
+    `with broken_off as materialized (
+       select id, attempts from graphile_worker.jobs where locked_by = $1
+     ), freed as materialized (
+       select graphile_worker.force_unlock_workers(array[$1]) where exists (select from broken_off)
+     )
+     select graphile_worker.reschedule_jobs(array[id], attempts => attempts - 1)
+     from broken_off cross join freed`,
+    [runner],
+  )
 }
 
 /** Jobs whose rows somebody else has locked are left for the next time. */

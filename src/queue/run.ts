@@ -122,7 +122,7 @@ async function runUntilTrouble(
     if (!either.aborted) await once(either, 'abort')
   } finally {
     await within(DRAIN_MS, drain(runner))
-    await Promise.all([lease.release(), connections.close()])
+    await Promise.all([lease.release(stopping.aborted), connections.close()])
   }
   if (!stopping.aborted) throw trouble.signal.reason
 }

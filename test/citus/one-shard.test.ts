@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test'
 import type { QueryResultRow } from 'pg'
 import { readSessions } from '../../src/auth/sessions/store.ts'
 import { readBankAccount, readPage } from '../../src/banks/store.ts'
+import { readVersions } from '../../src/cache/store.ts'
 import type { Queryable, Statement } from '../../src/db/query.ts'
 import type { BankAccountId, TransactionId, UserId } from '../../src/ids/ids.ts'
 import type { AccountId } from '../../src/ledger/account.ts'
@@ -51,6 +52,7 @@ const reads: Readonly<Record<string, (db: Queryable) => Promise<unknown>>> = {
   'a payee': async (db) => await knowsPayee(db, user, randomUUID() as UserId),
   'a bank account': async (db) => await readBankAccount(db, user, id as BankAccountId),
   'a page of bank accounts': async (db) => await readPage(db, user, page),
+  'the versions behind a copy': async (db) => await readVersions(db, user),
   'open sessions': async (db) => await readSessions(db, user, now),
 }
 

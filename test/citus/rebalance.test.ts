@@ -1,11 +1,30 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { randomUUID } from 'node:crypto'
+import { after, before, test } from 'node:test'
+import { assertHeardIsTrue, countTransactions } from '../chaos/kit/books.ts'
+import { tryPayment } from '../chaos/kit/door.ts'
+import { insist } from '../chaos/kit/insist.ts'
+import type { Heard } from '../chaos/kit/lies.ts'
 import { noCitus } from '../kit/citus/cluster.ts'
-import { type Cluster, startPayers, useBooks } from './kit.ts'
+import { startWorld, type World } from '../kit/world.ts'
+import { type Cluster, openCluster } from './kit.ts'
 
-const opened = useBooks()
+const PAYERS = 8
 
-async function placedAt(cluster: Cluster, port: number): Promise<number> {
+let world: World
+let cluster: Cluster
+before(async () => {
+  if (noCitus !== false) return
+  world = await startWorld()
+  cluster = await openCluster(world.url)
+})
+after(async () => {
+  if (noCitus !== false) return
+  await cluster.close()
+  await world.end()
+})
+
+async function placedAt(port: number): Promise<number> {
   const [row] = await cluster.ask(
     `select count(*)::int as count from pg_dist_placement join pg_dist_node using (groupid)
      where nodeport = ${port} and noderole = 'primary'`,
@@ -14,41 +33,43 @@ async function placedAt(cluster: Cluster, port: number): Promise<number> {
 }
 
 test('a worker comes and goes while payments go on', { skip: noCitus }, async (t) => {
-  const { books, cluster } = opened()
   const worker = cluster.workers.at(-1)
   assert(worker)
   const address = `'${worker.host}', ${worker.port}`
   await cluster.ask(`select citus_drain_node(${address}, 'block_writes')`)
   await cluster.ask(`select citus_remove_node(${address})`)
-  const ids = await books.accounts(16, 100_000n)
+  const people = await Promise.all(Array.from({ length: PAYERS }, () => world.rich(100_000n)))
+  const made = await countTransactions(world.pool, people)
+
   const calm = new AbortController()
-  const ring = ids.map((from, index) => [from, ids[(index + 7) % ids.length] ?? from] as const)
-  const { heard, done } = startPayers(books, ring, calm.signal)
+  const heard: Heard[] = []
+  const paying = people.map(async (from, index) => {
+    const to = people[(index + 3) % PAYERS] ?? from
+    while (!calm.signal.aborted) {
+      const payment = { from, to, cents: 1n, key: randomUUID() }
+      const began = performance.now()
+      heard.push(await insist(async () => await tryPayment(world.payments, payment, began)))
+    }
+  })
+  /** Payments are answered from its begin to its end. */
+  const meanwhile = async (what: string, statement: string): Promise<void> => {
+    const before = heard.length
+    await cluster.ask(statement)
+    t.diagnostic(`${heard.length - before} payments while ${what}`)
+    assert(heard.length > before, what)
+  }
   try {
     await cluster.ask(`select citus_add_node(${address})`)
-    await cluster.ask('select rebalance_table_shards()')
-    assert((await placedAt(cluster, worker.port)) > 0, 'shards have moved to it')
-    await books.assertSound()
-    await cluster.ask(`select citus_drain_node(${address})`)
-    assert.equal(await placedAt(cluster, worker.port), 0, 'shards have moved away')
+    await meanwhile('shards move to it', 'select rebalance_table_shards()')
+    assert((await placedAt(worker.port)) > 0)
+    await world.assertBooks()
+    await meanwhile('shards move away', `select citus_drain_node(${address})`)
+    assert.equal(await placedAt(worker.port), 0)
     await cluster.ask(`select citus_set_node_property(${address}, 'shouldhaveshards', true)`)
   } finally {
     calm.abort()
-    await done
+    await Promise.all(paying)
   }
-  const entries = await books.entries()
-  for (const [id, answer] of heard) {
-    const count = entries.get(id) ?? 0
-    if (answer === 'posted') assert.equal(count, 2, id)
-    else if (answer === 'outcome_unknown') assert(count === 0 || count === 2, id)
-    else assert.equal(count, 0, `${id}: ${answer}`)
-  }
-  const answers = Object.groupBy(heard.values(), (answer) => answer)
-  t.diagnostic(
-    Object.entries(answers)
-      .map(([answer, all]) => `${answer}: ${all?.length ?? 0}`)
-      .join(', '),
-  )
-  assert((answers['posted']?.length ?? 0) > 50)
-  await books.assertSound()
+  await assertHeardIsTrue(world.pool, heard, made)
+  await world.assertBooks()
 })
