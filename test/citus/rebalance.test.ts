@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { assertHeardIsTrue, countTransactions } from '../chaos/kit/books.ts'
 import { tryPayment } from '../chaos/kit/door.ts'
 import { insist } from '../chaos/kit/insist.ts'
@@ -10,6 +11,7 @@ import { startWorld, type World } from '../kit/world.ts'
 import { type Cluster, openCluster } from './kit.ts'
 
 const PAYERS = 8
+const PAUSE_MS = 25
 
 let world: World
 let cluster: Cluster
@@ -49,6 +51,8 @@ test('a worker comes and goes while payments go on', { skip: noCitus }, async (t
       const payment = { from, to, cents: 1n, key: randomUUID() }
       const began = performance.now()
       heard.push(await insist(async () => await tryPayment(world.payments, payment, began)))
+      // A shard moves when it has caught up with what is written.
+      await sleep(PAUSE_MS)
     }
   })
   /** Payments are answered from its begin to its end. */

@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { beginMoment } from '../../src/db/citus/moment.ts'
 import { watchCommits } from '../../src/db/citus/recovery.ts'
 import { isLockTimeout } from '../../src/db/errors.ts'
-import type { Lent } from '../../src/db/pool.ts'
-import type { Statement } from '../../src/db/query.ts'
 import { beginning } from '../../src/db/session.ts'
 import { inTransaction } from '../../src/db/tx.ts'
 import { AppError } from '../../src/errors.ts'
@@ -20,7 +17,6 @@ import { type Cluster, openCluster } from './kit.ts'
 
 const here = { skip: noCitus }
 const RECOVERED_WITHIN_MS = 10_000
-const A_WHILE_MS = 3_000
 
 let books: Books
 let cluster: Cluster
@@ -168,37 +164,3 @@ async function deadlocks(): Promise<number> {
   )
   return (await Promise.all(counted)).reduce((sum, [row]) => sum + Number(row?.['count']), 0)
 }
-
-const textOf = (statement: Statement | string): string =>
-  typeof statement === 'string' ? statement : statement.text
-
-test('an audit that meets a silent worker holds nobody up for long', here, async () => {
-  const lent = await books.pool.lend()
-  let silent = 0
-  const reader: Lent = {
-    ...lent,
-    query: async (statement, values) => {
-      // Writers are held by now.
-      if (silent === 0 && textOf(statement).startsWith('begin isolation')) {
-        silent = performance.now()
-        proxy.hush()
-      }
-      return await lent.query(statement, values)
-    },
-  }
-  const moment = beginMoment(books.pool, reader)
-  try {
-    await until('the worker is silent', () => silent > 0)
-    while (performance.now() < silent + A_WHILE_MS) {
-      // Waits for the lock that holds writers, and asks no worker.
-      await inTransaction(books.pool, async (tx) => await tx.query('select'), {
-        lockTimeoutMs: 1_000,
-      })
-    }
-  } finally {
-    proxy.open()
-    await moment
-    lent.destroy()
-  }
-  await books.assertSound()
-})

@@ -6,7 +6,7 @@ import { FIRST } from './placement.ts'
 
 /**
  * How long writers are held up while those before them finish, and then for each question that
- * workers are asked meanwhile: one that has fallen silent holds nobody. A batch waits longer.
+ * workers are asked meanwhile: one that is slow is asked another time. A batch waits longer.
  */
 const HOLD_MS = 200
 const ANSWER_MS = 100
