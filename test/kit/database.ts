@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Client } from 'pg'
 import { openPool, type Pool } from '../../src/db/pool.ts'
-import { onEachNode } from './citus/cluster.ts'
+import { onEachNode, shut } from './citus/cluster.ts'
 import { testServer } from './server.ts'
 
 export type FreshDatabase = Readonly<{
@@ -55,6 +55,7 @@ async function copyOf(template: string, nodes: readonly string[]): Promise<Fresh
     pool,
     drop: async () => {
       await pool.end()
+      if (nodes.length > 1) await shut(nodes, name)
       await onEachNode(nodes, `drop database ${name} with (force)`)
     },
   }

@@ -93,6 +93,11 @@ export async function makeTemplate(nodes: readonly string[], name: string): Prom
   // The role recovers what a crash leaves between the two phases of a commit.
   const grant = 'grant execute on function recover_prepared_transactions() to farthing'
   await runAt(databaseAt(coordinator, name), grant)
+  await shut(nodes, name)
+}
+
+/** Ends who is connected to a database, and lets nobody in: Citus's own processes come again. */
+export async function shut(nodes: readonly string[], name: string): Promise<void> {
   await onEachNode(nodes, `alter database ${name} allow_connections false`)
   const end = `select pg_terminate_backend(pid, 5000) from pg_stat_activity
     where datname = '${name}'`
