@@ -173,7 +173,7 @@ export const problems: Readonly<Record<ErrorCode, Row>> = {
     status: 503,
     title: 'Outcome unknown',
     sentence:
-      'We cannot tell yet whether this was done. Please try again: it will not be done twice.',
+      'We cannot tell yet whether this was done. Please look whether it was before you do it again.',
   },
   overloaded: {
     status: 429,

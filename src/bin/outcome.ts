@@ -1,3 +1,4 @@
+import { isLostConnection } from '../db/errors.ts'
 import { AppError, StartRefused } from '../errors.ts'
 
 /** Runs a command, and ends the process with what came of it. */
@@ -12,9 +13,12 @@ export async function endWith(work: () => Promise<number>): Promise<never> {
   }
 }
 
-function sentenceFor({ code, cause }: AppError): string {
+function sentenceFor(error: AppError): string {
+  const { code, cause } = error
   const why = cause instanceof Error ? `: ${cause.message}` : ''
-  if (code === 'database_unavailable') return `The database cannot be reached${why}.`
+  if (code === 'database_unavailable') {
+    return `The database cannot be ${isLostConnection(error) ? 'reached' : 'used now'}${why}.`
+  }
   if (code === 'user_unknown') return 'There is no such user.'
   if (code === 'storage_full') return `The database has no room left on its disk${why}.`
   return `It could not be done: ${code}${why}.`

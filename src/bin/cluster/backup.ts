@@ -8,7 +8,7 @@ import { execute } from './execute.ts'
 import { makeFolder } from './folder.ts'
 import type { Machine } from './machine.ts'
 import { type Place, ports } from './places.ts'
-import { MARK, runningAs, signal, untilGone } from './processes/process.ts'
+import { isAlive, MARK, runningAs, signal, untilGone } from './processes/process.ts'
 import { programs } from './processes/programs.ts'
 import { lookAtDatabases } from './status/databases.ts'
 
@@ -97,9 +97,9 @@ export async function drill(machine: Machine, to: string | null, say: Say): Prom
   say(`Restoring ${what}, beside the cluster.`)
   await pgbackrest(machine, primary, `--pg1-path=${folder}/data`, ...until, 'restore')
   say('Starting a PostgreSQL on it, which reads the archive.')
-  const stop = startRestored(machine, primary, folder)
+  const { stop, lives } = startRestored(machine, primary, folder)
   try {
-    await untilRecovered(machine, `${folder}/run`)
+    await untilRecovered(machine, `${folder}/run`, lives)
     const seen = `
       select count(*) || ' transactions, the last at ' ||
              to_char(max(posted_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
@@ -127,8 +127,10 @@ function restoredAddress({ settings }: Machine): string {
   return `${settings.net}.91`
 }
 
-/** A PostgreSQL of its own: no Patroni, no archive, nobody to follow. Gives what ends it. */
-function startRestored(machine: Machine, primary: Place, folder: string): () => Promise<void> {
+type Restored = Readonly<{ stop: () => Promise<void>; lives: () => boolean }>
+
+/** A PostgreSQL of its own: no Patroni, no archive, nobody to follow. */
+function startRestored(machine: Machine, primary: Place, folder: string): Restored {
   const user = machine.userOf(primary)
   const hba = `${folder}/run/pg_hba.conf`
   const lines = [
@@ -162,23 +164,25 @@ function startRestored(machine: Machine, primary: Place, folder: string): () => 
   )
   closeSync(log)
   const running = child.pid === undefined ? null : runningAs(child.pid)
-  return async () => {
+  const stop = async (): Promise<void> => {
     if (!running) return
     signal(running, 'SIGINT', 'it')
     if (!(await untilGone(running, STOPPED_WITHIN_MS))) signal(running, 'SIGQUIT', 'it')
     await untilGone(running, STOPPED_WITHIN_MS)
   }
+  return { stop, lives: () => running !== null && isAlive(running) }
 }
 
-async function untilRecovered(machine: Machine, run: string): Promise<void> {
+async function untilRecovered(machine: Machine, run: string, lives: () => boolean): Promise<void> {
   const end = performance.now() + RECOVERED_WITHIN_MS
   for (;;) {
     const ask = ['-c', 'select pg_is_in_recovery()', 'postgres']
     const said = await askSocket(machine, run, ask).catch(() => '')
     if (said === 'f') return
-    if (performance.now() > end) {
+    if (performance.now() > end || !lives()) {
       throw new StartRefused(
-        `The restored database does not come up: see ${machine.settings.dir}/log/drill.log.`,
+        `The restored database does not come up: see ${machine.settings.dir}/log/drill.log. ` +
+          'A moment to go back to lies between the end of the first back-up and now.',
       )
     }
     await sleep(LOOK_MS)

@@ -210,7 +210,7 @@ function howToUse({ places, settings, deployment }: Machine): string {
     `Sign-in    ${deployment.authUrl}/account`,
     `Mailbox    ${deployment.publicUrl}/dev/mailbox`,
     `Balancers  http://${first?.address}:${ports.ops}/stats`,
-    `Commands   set -a; . ${env}; set +a; npx farthing audit`,
+    `Commands   (set -a; . ${env}; npx farthing audit)`,
     `Look       ${prefix}npx farthing cluster status`,
     `End        ${prefix}npx farthing cluster down`,
   ].join('\n')

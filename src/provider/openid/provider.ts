@@ -85,9 +85,11 @@ export function createProvider(parts: ProviderParts): Provider {
     interactions: { url: (_ctx, { uid }) => `/interaction/${uid}`, policy: signInPolicy(sessions) },
     features: featuresOf(parts, clientOf),
     renderError: (ctx, { error, error_description: why }) => {
-      const ours = ctx.status >= 500
-      const text = ours ? bug.sentence : `${unanswerable} (${why ?? error})`
-      show(ctx, parts.pages.problem(ours ? bug.title : 'That did not work', text))
+      const text = `${unanswerable} (${why ?? error})`
+      const asked = { title: 'That did not work', sentence: text }
+      const ours = error === 'temporarily_unavailable' ? problems.database_unavailable : bug
+      const { title, sentence } = ctx.status >= 500 ? ours : asked
+      show(ctx, parts.pages.problem(title, sentence))
     },
   })
   provider.use(async (ctx, next) => {
