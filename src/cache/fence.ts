@@ -83,7 +83,7 @@ export function createFence(parts: FenceParts): Fence {
       if (epoch.state === 'closing') {
         if (endings.leftMs(epoch.tag) === 0) return
         endings.seen(epoch.tag)
-      } else endings.isOn(epoch.tag)
+      }
       const why = await raised(epoch, changes)
       if (why === null) return
       throw new FenceDown(why, async () => await recoverOnce(epoch.tag, why))

@@ -45,8 +45,6 @@ export function createLeases(clocks: Clocks): Leases {
 export type Endings = Readonly<{
   /** This process has seen an epoch that is not `on` any more. */
   seen: (tag: string) => void
-  /** It is `on` all the same: a primary that was lost had closed it, and nobody else knew. */
-  isOn: (tag: string) => void
   /** How long until no lease of it can be valid: null while it was not seen to end. */
   leftMs: (tag: string) => number | null
   /** Waits until no lease of an epoch can be valid that was seen to end now, or before. */
@@ -78,7 +76,6 @@ export function createEndings(clocks: Clocks): Endings {
 
   return {
     seen,
-    isOn: (tag) => void since.delete(tag),
     leftMs,
     over: async (tag) => {
       seen(tag)
