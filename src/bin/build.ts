@@ -50,7 +50,7 @@ export function buildHouse(site: Site): House {
   const { config, keys, url } = site
   const clock = systemClock
   const pool = sharedPool(config, url)
-  const cache = openServerCache({ url, ...config.cache, clock }, pool)
+  const cache = openServerCache({ url, ...config.cache }, pool)
   const parts = buildPaymentParts(site, { pool, fence: cache.fence, clock })
   const inquiries = sharedPool(config, url, INQUIRIES_AT_ONCE)
   const denyList = openDenyList(url, clock)

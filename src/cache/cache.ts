@@ -2,14 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Fence } from '../db/fence.ts'
 import { openPool } from '../db/pool.ts'
 import type { Queryable } from '../db/query.ts'
-import type { Clock } from '../time.ts'
-import { MILLISECOND } from '../time.ts'
 import type { RedisPlace } from './connection.ts'
 import { createFence } from './fence.ts'
 import { createKeeper, POLL_MS } from './keeper.ts'
 import type { Keeper, Pace } from './keeper.ts'
 import { createEndings, createLeases } from './leases.ts'
-import type { Clocks } from './parts.ts'
+import type { SteadyClock } from './parts.ts'
 import { createReader } from './reader.ts'
 import type { Reader } from './reader.ts'
 import { createRedis } from './redis.ts'
@@ -25,7 +23,6 @@ export type CacheParts = Readonly<{
   url: string
   /** Null: this process closes the epoch when it writes, and others may open it again. */
   redis: RedisPlace | null
-  clock: Clock
   /** Usually left out. */
   pace?: Pace
 }>
@@ -60,23 +57,22 @@ export function openServerCache(parts: CacheParts, db: Queryable): ServerCache {
   return open(parts, db)
 }
 
-function open({ url, redis: place, clock, pace }: CacheParts, db: Queryable | null): ServerCache {
+function open({ url, redis: place, pace }: CacheParts, db: Queryable | null): ServerCache {
   const pool = openPool({
     url,
     max: CACHE_CONNECTIONS,
     statementTimeoutMs: STATEMENT_MS,
     applicationName: 'farthing cache',
   })
-  const clocks = clocksOf(clock)
   const table = createEpochTable(pool)
-  const leases = createLeases(clocks)
-  const endings = createEndings(clocks)
+  const leases = createLeases(clock)
+  const endings = createEndings(clock)
   const redis = place && createRedis(place)
   const copies = redis?.copies ?? null
   const chance = Math.random
   const keeper =
     copies && db
-      ? createKeeper({ table, copies, leases, endings, clocks, chance, ...(pace && { pace }) })
+      ? createKeeper({ table, copies, leases, endings, clock, chance, ...(pace && { pace }) })
       : null
   const counted = keeper?.counted ?? ignored
   const fence = createFence({ enter, table, copies, endings, counted })
@@ -116,12 +112,9 @@ function open({ url, redis: place, clock, pace }: CacheParts, db: Queryable | nu
 
 function ignored(): void {}
 
-function clocksOf(clock: Clock): Clocks {
-  return {
-    monotonic: () => performance.now(),
-    wall: () => Number(clock.now() / MILLISECOND),
-    sleep: async (ms) => {
-      await sleep(ms)
-    },
-  }
+const clock: SteadyClock = {
+  monotonic: () => performance.now(),
+  sleep: async (ms) => {
+    await sleep(ms)
+  },
 }

@@ -26,6 +26,8 @@ export type Connection = Readonly<{
   replid: string
   run: (script: Script, args: readonly string[]) => Promise<unknown>
   command: (args: readonly string[]) => Promise<unknown>
+  /** What its clock says, in milliseconds since 1970. */
+  now: () => Promise<number>
   /** Looks whether it still is what it was. @throws Error that says what is not right. */
   probe: () => Promise<void>
   usable: () => boolean
@@ -41,6 +43,12 @@ export async function connectRedis(place: RedisPlace): Promise<Connection> {
     const ask = async (args: readonly string[]): Promise<unknown> =>
       await client.sendCommand([...args])
     const { reign, replid } = identityOf(await readState(ask))
+    const now = async (): Promise<number> => {
+      const [seconds, micros] = (await ask(['TIME'])) as [string, string]
+      return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000)
+    }
+    // Without it nothing could be read, and nobody would say why: its ACL may be too narrow.
+    await answerIn(CONNECT_MS, now())
     const shas = new Map<string, string>()
     for (const [name, source] of Object.entries(sources)) {
       shas.set(name, String(await answerIn(CONNECT_MS, ask(['SCRIPT', 'LOAD', source]))))
@@ -51,6 +59,7 @@ export async function connectRedis(place: RedisPlace): Promise<Connection> {
       replid,
       run: async (script, args) => await ask(['EVALSHA', shas.get(script) ?? '', '0', ...args]),
       command: ask,
+      now,
       probe: async () => {
         if (identityOf(await readState(ask)).reign !== reign)
           throw new Error('its mastership ended')

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { channel } from 'node:diagnostics_channel'
 import { momentOf } from './leases.ts'
 import type { Endings, Leases } from './leases.ts'
-import type { Clocks, Copies, Epoch, EpochTable } from './parts.ts'
+import type { SteadyClock, Copies, Epoch, EpochTable } from './parts.ts'
 
 /** Publishes `{ state, number, why }` of each turn that this process saw, or made. */
 const epochChannel = channel('farthing:cache.epoch')
@@ -28,7 +28,7 @@ export type KeeperParts = Readonly<{
   copies: Copies
   leases: Leases
   endings: Endings
-  clocks: Clocks
+  clock: SteadyClock
   /** From 0 to 1: servers had better not all open at once. */
   chance: () => number
   /** How soon an epoch follows another one: faster in tests that end many. */
@@ -45,7 +45,7 @@ export type Keeper = Readonly<{
 
 /** Looks at the row for this process, and opens and closes epochs as Redis comes and goes. */
 export function createKeeper(parts: KeeperParts): Keeper {
-  const { table, copies, leases, endings, clocks, pace = usualPace } = parts
+  const { table, copies, leases, endings, clock, pace = usualPace } = parts
   let shown: Epoch | null = null
   let shownSince = 0
   let offMs = pace.offMinMs
@@ -58,7 +58,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
   /** Since when the row stands as it does, and how long it is to stay off. */
   function watch(epoch: Epoch): void {
     if (shown?.tag === epoch.tag && shown.state === epoch.state) return
-    const now = clocks.monotonic()
+    const now = clock.monotonic()
     if (shown?.state === 'on' && shown.tag === epoch.tag) {
       const lived = now - shownSince
       if (lived >= EPOCH_MAX_MS) offMs = RENEWAL_OFF_MS
@@ -83,7 +83,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
 
   function reasonToClose(epoch: Epoch): string | null {
     if (wanted?.tag === epoch.tag) return wanted.why
-    const now = clocks.monotonic()
+    const now = clock.monotonic()
     if (now - shownSince >= EPOCH_MAX_MS) return 'it was old'
     const reign = copies.reign()
     if (reign === null || reign === epoch.reign) {
@@ -97,7 +97,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
   async function open(before: Epoch): Promise<void> {
     const reign = copies.reign()
     if (reign === null) return
-    const now = clocks.monotonic()
+    const now = clock.monotonic()
     if (now < opensAt) return
     tries += 1
     restFrom(now)
@@ -132,7 +132,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
   return {
     tick: async () => {
       try {
-        const sent = momentOf(clocks)
+        const sent = await momentOf(clock, copies)
         const epoch = await table.read()
         leases.take(epoch, sent)
         watch(epoch)

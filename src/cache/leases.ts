@@ -1,44 +1,52 @@
 import { LEASE_MS, LEASES_OVER_MS } from './parts.ts'
-import type { Clocks, Epoch } from './parts.ts'
+import type { SteadyClock, Copies, Epoch, Leased, Place, Reading } from './parts.ts'
 
-/** A reading of both clocks. */
-export type Moment = Readonly<{ monotonic: number; wall: number }>
+/** A reading of both clocks: Redis' is null when it does not tell. */
+export type Moment = Readonly<{ monotonic: number; redis: Reading | null }>
 
-export function momentOf({ monotonic, wall }: Clocks): Moment {
-  return { monotonic: monotonic(), wall: wall() }
+export async function momentOf(clock: SteadyClock, copies: Pick<Copies, 'now'>): Promise<Moment> {
+  // Why it does not is told by whoever keeps the connection: nothing is read from it meanwhile.
+  const redis = await copies.now().catch(() => null)
+  return { monotonic: clock.monotonic(), redis }
 }
 
 export type Leases = Readonly<{
   /** What the row said to a look that was sent at a moment. */
   take: (epoch: Epoch, sent: Moment) => void
-  /** The epoch whose copies may be read now; null for none. */
-  current: () => Epoch | null
+  /** What may be read now; null for nothing. */
+  current: () => Leased | null
   /** Whether copies of this epoch may still be read. Asked after Redis has answered. */
-  holds: (epoch: Epoch) => boolean
+  holds: (at: Place) => boolean
 }>
 
 /**
  * The right to answer from copies: as long as the row said `on` to a look that was sent less than
  * half a second ago. Counted from the sending, because the row may have changed since the database
- * read it, and by both clocks: one stands still in a machine that sleeps, the other can be set.
+ * read it, and by two clocks of two machines: this process's, which stands still with its machine,
+ * and Redis', by which Redis itself refuses. Either is enough.
  */
-export function createLeases(clocks: Clocks): Leases {
+export function createLeases({ monotonic }: SteadyClock): Leases {
   let latest: Readonly<{ epoch: Epoch; sent: Moment }> | null = null
 
-  function current(): Epoch | null {
+  function current(): Leased | null {
     if (latest?.epoch.state !== 'on') return null
-    const { monotonic, wall } = momentOf(clocks)
-    const ages = [monotonic - latest.sent.monotonic, wall - latest.sent.wall]
-    return ages.every((age) => age >= 0 && age < LEASE_MS) ? latest.epoch : null
+    const { epoch, sent } = latest
+    if (sent.redis?.reign !== epoch.reign) return null
+    if (monotonic() - sent.monotonic >= LEASE_MS) return null
+    return { tag: epoch.tag, reign: epoch.reign, sinceMs: sent.redis.ms }
   }
 
   return {
     take: (epoch, sent) => {
       if (latest && sent.monotonic < latest.sent.monotonic) return
+      // One that is silent for a moment takes no lease away.
+      if (epoch.tag === latest?.epoch.tag && epoch.state === latest.epoch.state && !sent.redis) {
+        return
+      }
       latest = { epoch, sent }
     },
     current,
-    holds: (epoch) => current()?.tag === epoch.tag,
+    holds: ({ tag }) => current()?.tag === tag,
   }
 }
 
@@ -59,11 +67,11 @@ const ENDINGS_MAX = 64
  * showed it: whoever has a lease had asked before. No clock of the database counts: another machine
  * may be the primary in the next second.
  */
-export function createEndings(clocks: Clocks): Endings {
+export function createEndings(clock: SteadyClock): Endings {
   const since = new Map<string, number>()
   function seen(tag: string): void {
     if (since.has(tag)) return
-    since.set(tag, clocks.monotonic())
+    since.set(tag, clock.monotonic())
     const [oldest] = since.keys()
     if (since.size > ENDINGS_MAX && oldest !== undefined) since.delete(oldest)
   }
@@ -71,7 +79,7 @@ export function createEndings(clocks: Clocks): Endings {
   function leftMs(tag: string): number | null {
     const start = since.get(tag)
     if (start === undefined) return null
-    return Math.max(0, LEASES_OVER_MS - (clocks.monotonic() - start))
+    return Math.max(0, LEASES_OVER_MS - (clock.monotonic() - start))
   }
 
   return {
@@ -82,7 +90,7 @@ export function createEndings(clocks: Clocks): Endings {
       // Again, because a timer may wake a little early.
       for (let left = leftMs(tag); left !== 0; left = leftMs(tag)) {
         if (left === null) seen(tag)
-        else await clocks.sleep(left)
+        else await clock.sleep(left)
       }
     },
   }

@@ -25,15 +25,20 @@ export type EpochTable = Readonly<{
   open: (before: Epoch, next: Readonly<{ tag: string; reign: string }>) => Promise<boolean>
 }>
 
-/** Two clocks, as each may stand still or jump when the other does not. In milliseconds. */
-export type Clocks = Readonly<{
+/** A process's own time, in milliseconds: nobody sets it, but it stands still with its machine. */
+export type SteadyClock = Readonly<{
   monotonic: () => number
-  wall: () => number
   sleep: (ms: number) => Promise<void>
 }>
 
+/** What the clock of a Redis process says, in milliseconds since 1970. */
+export type Reading = Readonly<{ reign: string; ms: number }>
+
 /** Where a copy is kept. */
 export type Place = Readonly<{ tag: string; reign: string }>
+
+/** A place that may be read under a lease, and since when by the clock of its Redis. */
+export type Leased = Place & Readonly<{ sinceMs: number }>
 
 /** `user`: the view of oneself; `history`: its first page. */
 export type Kind = 'user' | 'history'
@@ -47,6 +52,8 @@ export type Look =
   | Readonly<{ is: 'claimed' }>
   /** Somebody else is filling it. */
   | Readonly<{ is: 'taken' }>
+  /** By the clock of Redis, the lease was over. */
+  | Readonly<{ is: 'late' }>
   /** The epoch's keys are not whole any more, or this Redis is not the one it belongs to. */
   | Readonly<{ is: 'lost' }>
 
@@ -59,8 +66,10 @@ export type Raised = Readonly<{ user: string; money: bigint | null; view: bigint
 export type Copies = Readonly<{
   /** Null while there is no connection to a Redis that is fit. */
   reign: () => string | null
+  /** Asks its clock. */
+  now: () => Promise<Reading>
   /** @param unfit A copy that was found and does not serve: it is as good as none. */
-  look: (at: Place, kind: Kind, user: string, token: string, unfit: string | null) => Promise<Look>
+  look: (at: Leased, kind: Kind, user: string, token: string, unfit: string | null) => Promise<Look>
   /** Keeps a copy if the claim still stands and no floor is above `versions`. */
   fill: (
     at: Place,

@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import { randomUUID } from 'node:crypto'
 import type { Leases } from './leases.ts'
-import type { Copies, Epoch, Kind, Look, Versions } from './parts.ts'
+import type { Copies, Kind, Leased, Look, Place, Versions } from './parts.ts'
 
 /**
  * Publishes `{ outcome }` of each read: `hit`, `miss`, `off` without a lease, `late` when it ended
@@ -35,75 +35,76 @@ export type Reader = <T>(source: Source<T>) => Promise<T>
 /** The reader's side: a copy when one may be read, else the database. It never fails by Redis. */
 export function createReader({ copies, leases, versions, lost }: ReaderParts): Reader {
   async function tryLook(
-    epoch: Epoch,
+    at: Leased,
     { kind, user }: Pick<Source<unknown>, 'kind' | 'user'>,
     token: string,
     unfit: string | null,
   ): Promise<Look | null> {
     try {
-      const found = await copies.look(epoch, kind, user, token, unfit)
-      if (found.is === 'lost') lost(epoch.tag)
+      const found = await copies.look(at, kind, user, token, unfit)
+      if (found.is === 'lost') lost(at.tag)
       return found
     } catch {
       return null
     }
   }
 
-  async function tryFill(epoch: Epoch, copy: Parameters<Copies['fill']>[1]): Promise<void> {
+  async function tryFill(at: Place, copy: Parameters<Copies['fill']>[1]): Promise<void> {
     try {
-      const outcome = await copies.fill(epoch, copy)
-      if (outcome === 'lost') lost(epoch.tag)
+      const outcome = await copies.fill(at, copy)
+      if (outcome === 'lost') lost(at.tag)
       fillChannel.publish({ outcome })
     } catch (error) {
       fillChannel.publish({ outcome: 'failed', error })
     }
   }
 
-  async function loadAndFill<T>(epoch: Epoch, token: string, source: Source<T>): Promise<T> {
+  async function loadAndFill<T>(at: Place, token: string, source: Source<T>): Promise<T> {
     const { kind, user, load, print } = source
     // First, and by itself: what is read behind it is at least as new as it says.
     const found = await versions(user)
     const value = await load()
-    if (found) void tryFill(epoch, { kind, user, token, versions: found, value: print(value) })
+    if (found) void tryFill(at, { kind, user, token, versions: found, value: print(value) })
     return value
   }
 
   /** Or it would be in the way until its user changes something. */
   async function replace<T>(
-    epoch: Epoch,
+    at: Leased,
     token: string,
     source: Source<T>,
     unfit: string,
   ): Promise<T> {
     readChannel.publish({ outcome: 'unfit' })
-    const found = await tryLook(epoch, source, token, unfit)
-    return found?.is === 'claimed' ? await loadAndFill(epoch, token, source) : await source.load()
+    const found = await tryLook(at, source, token, unfit)
+    return found?.is === 'claimed' ? await loadAndFill(at, token, source) : await source.load()
   }
 
   return async (source) => {
-    const epoch = leases.current()
-    if (!epoch || copies.reign() !== epoch.reign) {
+    const at = leases.current()
+    if (!at || copies.reign() !== at.reign) {
       readChannel.publish({ outcome: 'off' })
       return await source.load()
     }
     const token = randomUUID()
-    const found = await tryLook(epoch, source, token, null)
+    const found = await tryLook(at, source, token, null)
     if (found?.is === 'claimed') {
       readChannel.publish({ outcome: 'miss' })
-      return await loadAndFill(epoch, token, source)
+      return await loadAndFill(at, token, source)
     }
     if (found?.is === 'hit') {
       // Asked now, and not before: while Redis was silent, the epoch may have ended.
-      if (!leases.holds(epoch)) {
+      if (!leases.holds(at)) {
         readChannel.publish({ outcome: 'late' })
         return await source.load()
       }
       const value = understood(source, found.value)
-      if (value === null) return await replace(epoch, token, source, found.value)
+      if (value === null) return await replace(at, token, source, found.value)
       readChannel.publish({ outcome: 'hit' })
       return value
     }
-    readChannel.publish({ outcome: found?.is === 'taken' ? 'miss' : 'failed' })
+    if (found?.is === 'late') readChannel.publish({ outcome: 'late' })
+    else readChannel.publish({ outcome: found?.is === 'taken' ? 'miss' : 'failed' })
     return await source.load()
   }
 }

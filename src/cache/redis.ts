@@ -3,13 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connectRedis, findMaster } from './connection.ts'
 import type { Connection, RedisPlace } from './connection.ts'
 import { answerIn } from '../time.ts'
+import { LEASE_MS } from './parts.ts'
 import type { Copies, Epoch, Look, Place } from './parts.ts'
 import type { Script } from './scripts.ts'
 
 /** Publishes `{ event, why }` when that changes: `connected`, `lost`, `away`. */
 const redisChannel = channel('farthing:cache.redis')
 
-/** A reader goes to the database then. */
+/** A reader goes to the database then, and a lease is not renewed. */
 const LOOK_MS = 50
 /** A writer holds locks meanwhile. */
 const RAISE_MS = 250
@@ -81,7 +82,7 @@ export function createRedis(place: RedisPlace): Redis {
     looks += 1
     try {
       const found = await run(at, 'look', args, LOOK_MS)
-      if (found === 'lost' || found === 'claimed' || found === 'taken') return { is: found }
+      if (isWord(found)) return { is: found }
       return { is: 'hit', value: found.slice(1) }
     } catch (error) {
       restUntil = performance.now() + REST_MS
@@ -93,8 +94,14 @@ export function createRedis(place: RedisPlace): Redis {
 
   const copies: Copies = {
     reign: () => (connection?.usable() ? connection.reign : null),
+    now: async () => {
+      if (!connection) throw new Error('not connected to a Redis')
+      const { reign, now } = connection
+      return { reign, ms: await answerIn(LOOK_MS, now()) }
+    },
     look: async (at, kind, user, token, unfit) => {
-      const args = [kind, user, token, String(CLAIM_MS)]
+      const spans = [CLAIM_MS, at.sinceMs, LEASE_MS].map(String)
+      const args = [kind, user, token, ...spans]
       return await look(at, unfit === null ? args : [...args, unfit])
     },
     fill: async (at, { kind, user, token, versions, value }) => {
@@ -179,6 +186,10 @@ export function createRedis(place: RedisPlace): Redis {
     },
   }
 }
+
+type Word = Exclude<Look['is'], 'hit'>
+const words: ReadonlySet<string> = new Set<Word>(['lost', 'claimed', 'taken', 'late'])
+const isWord = (found: string): found is Word => words.has(found)
 
 function isScriptUnknown(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('NOSCRIPT')

@@ -20,11 +20,15 @@ const plant = `redis.call('SET', canary, '0')
 return 'planted'`
 
 const look = `
--- ARGV: 3 kind, 4 user, 5 token, 6 how long a claim stands, in milliseconds, 7 a copy that was
--- found and does not serve: while it is still there, a claim takes its place.
+-- ARGV: 3 kind, 4 user, 5 token, 6 how long a claim stands, 7 since when the caller has a lease and
+-- 8 how long it lasts, by this clock and in milliseconds, 9 a copy that was found and does not
+-- serve: while it is still there, a claim takes its place.
+local now = redis.call('TIME')
+local age = now[1] * 1000 + now[2] / 1000 - tonumber(ARGV[7])
+if age < 0 or age >= tonumber(ARGV[8]) then return 'late' end
 local slot = ARGV[1] .. ARGV[3] .. ':' .. ARGV[4]
 local found = redis.call('GET', slot)
-if not found or (ARGV[7] and found == 'v' .. ARGV[7]) then
+if not found or (ARGV[9] and found == 'v' .. ARGV[9]) then
   redis.call('SET', slot, 't' .. ARGV[5], 'PX', ARGV[6])
   return 'claimed'
 end

@@ -12,7 +12,7 @@ import type { TestRedis } from './kit/redis.ts'
 
 const changes = [{ user: 'u', money: 1n, view: null }]
 const never = async (): Promise<never> => await Promise.reject(new Error('nobody recovers here'))
-const endings = createEndings({ monotonic: () => 0, wall: () => 0, sleep: never })
+const endings = createEndings({ monotonic: () => 0, sleep: never })
 
 /** Raises, times over, and tells what was told of each and to whoever writes. */
 async function told(copies: Copies | null, at: Epoch, times = 1): Promise<readonly string[]> {

@@ -4,7 +4,6 @@ import { openServerCache } from '../../src/cache/cache.ts'
 import { enter } from '../../src/cache/store.ts'
 import { openPool } from '../../src/db/pool.ts'
 import { inTransaction } from '../../src/db/tx.ts'
-import { systemClock } from '../../src/time.ts'
 import { freshDatabase } from '../kit/database.ts'
 import { until } from '../kit/until.ts'
 import { redis, startRedis } from './kit/redis.ts'
@@ -20,7 +19,7 @@ suite('a keeper that opens epochs', { skip: redis.missing ?? false }, () => {
     const { url } = database
     const pool = openPool({ url, max: 2, statementTimeoutMs: 10_000, applicationName: 'keeper' })
     const pace = { offMinMs: OFF_MS, offMaxMs: 60_000 }
-    const cache = openServerCache({ url, redis: place, clock: systemClock, pace }, pool)
+    const cache = openServerCache({ url, redis: place, pace }, pool)
     /** Each try plants a canary of its own. */
     const tries = async (): Promise<number> =>
       ((await server.ask('KEYS', 'farthing:*:canary')) as unknown[]).length

@@ -13,11 +13,13 @@ import { redis, startRedis } from './kit/redis.ts'
 import type { TestRedis } from './kit/redis.ts'
 
 const USER = 'farthing'
+/** One as of before copies were read by the clock of Redis. */
+const NARROW = 'narrow'
 const PASSWORD = 'a secret: of / its ? own'
 /** As docs/cache.md says. */
 const ALLOWED = [
   '-@all +@connection +info +scan +unlink +evalsha +script|load',
-  '+get +set +del +exists +mget +mset +incrby',
+  '+time +get +set +del +exists +mget +mset +incrby',
 ].join(' ')
 
 let certificates: Certificates
@@ -38,6 +40,7 @@ suite('Redis by TLS, as a user of its own', { skip: redis.missing ?? false }, ()
     server = await startRedis(...tls)
     const rules = ['on', `>${PASSWORD}`, '~farthing:*', ...ALLOWED.split(' ')]
     await server.ask('ACL', 'SETUSER', USER, ...rules)
+    await server.ask('ACL', 'SETUSER', NARROW, ...rules, '-time')
     await server.ask('CONFIG', 'SET', 'port', '0')
     const url = `rediss://${USER}:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}`
     place = { url, sentinels: [], sentinelPassword: null, ca: await readFile(ca, 'utf8') }
@@ -51,22 +54,28 @@ suite('Redis by TLS, as a user of its own', { skip: redis.missing ?? false }, ()
     const client = createRedis(place)
     await client.start()
     const { copies } = client
-    const at = epochOn(copies)
+    const { fill: keep } = copies
+    const at = { ...epochOn(copies), sinceMs: (await copies.now()).ms }
     const versions = { money: 1n, view: 1n }
     const copyBy = (token: string) =>
       ({ kind: 'user', user: 'u', token, versions, value: 'a copy' }) as const
     await copies.plant(at)
     assert.deepEqual(await copies.look(at, 'user', 'u', 't', null), { is: 'claimed' })
-    assert.equal(await copies.fill(at, copyBy('t')), 'filled')
+    assert.equal(await keep(at, copyBy('t')), 'filled')
     assert.deepEqual(await copies.look(at, 'user', 'u', 't', null), { is: 'hit', value: 'a copy' })
     assert.equal(await copies.raise(at, [{ user: 'u', money: 2n, view: null }]), 1)
     assert.deepEqual(await copies.look(at, 'user', 'u', 's', null), { is: 'claimed' })
-    assert.equal(await copies.fill(at, copyBy('s')), 'refused')
+    assert.equal(await keep(at, copyBy('s')), 'refused')
     await copies.sweep({ number: 8n, tag: '8-b' })
     assert.deepEqual(await copies.look(at, 'user', 'u', 's', null), { is: 'lost' })
     await client.stop()
     const docs = await readFile(new URL('../../docs/cache.md', import.meta.url), 'utf8')
     assert(docs.includes(`~farthing:* ${ALLOWED}`))
+  })
+
+  test('a user who may not ask for the time is refused at once, by name', async () => {
+    const url = place.url.replace(USER, NARROW)
+    await assert.rejects(connectRedis({ ...place, url }), /NOPERM.*time/)
   })
 
   test('a Redis whose certificate nobody signed whom we trust is not spoken to', async () => {

@@ -36,6 +36,8 @@ async function withConnection(server: TestRedis, work: (one: Connection) => Prom
 }
 
 const CALLS = 3_000
+/** How long ago a lease began: now, of late, a moment too long ago, and in times to come. */
+const AGES = [0, 0, 0, 250, 501, -60_000] as const
 const users = ['u1', 'u2', 'u3'] as const
 const tokens = ['a', 'b'] as const
 const kinds = ['user', 'history'] as const
@@ -70,8 +72,10 @@ async function callBoth(random: Random, [at, ...places]: [Place, ...Place[]], si
       return ['planted', scripts.plant(memory, place)]
     default: {
       const unfit = random.chance(0.5) ? `${random.below(100)} "é#` : null
-      const found = await copies.look(place, kind, user, token, unfit)
-      return [found, scripts.look(memory, place, kind, user, token, unfit)]
+      const { ms } = await copies.now()
+      const leased = { ...place, sinceMs: ms - random.pick(AGES) }
+      const found = await copies.look(leased, kind, user, token, unfit)
+      return [found, scripts.look({ ...memory, now: () => ms }, leased, kind, user, token, unfit)]
     }
   }
 }
@@ -95,6 +99,7 @@ suite('Redis as the protocol needs it', { skip: redis.missing ?? false }, () => 
         master: true,
         keys: new Map(),
         ends: new Set(),
+        now: () => assert.fail('a look has its own'),
       }
       const flush = async () => await server.ask('FLUSHALL')
       const sides = { copies: client.copies, memory, scripts: createScripts(), flush }
@@ -157,7 +162,8 @@ suite('Redis as the protocol needs it', { skip: redis.missing ?? false }, () => 
         const { fill: keep } = copies
         for (let user = 0; user < 3_000; user++) {
           const copy = { kind: 'user', user: `u${user}`, token: 't', versions, value } as const
-          await copies.look(at, 'user', copy.user, 't', null).catch(() => undefined)
+          const { ms: sinceMs } = await copies.now()
+          await copies.look({ ...at, sinceMs }, 'user', copy.user, 't', null).catch(() => undefined)
           await keep(at, copy)
         }
         assert(Number(await server.ask('DBSIZE')) < 2_900, 'nothing was evicted')

@@ -46,7 +46,7 @@ suite('what users see, with copies in front of it', { skip: redis.missing ?? fal
     const place = { url: server.url, sentinels: [], sentinelPassword: null, ca: null }
     world = await startWorld({
       limits,
-      cache: ({ url, pool, clock }) => openServerCache({ url, redis: place, clock }, pool),
+      cache: ({ url, pool }) => openServerCache({ url, redis: place }, pool),
     })
     await world.until(async () => await Promise.resolve(heard.state() === 'on'))
   })

@@ -30,7 +30,7 @@ export async function auth(): Promise<number> {
     const { AUTH_PORT: port } = await freePorts(config.host, { AUTH_PORT: config.auth.port })
     const issuer = config.auth.port === 0 ? `http://localhost:${port}` : config.auth.url
     const site = { config, keys: await loadKeys(config), url: database.url }
-    const cache = openWriterCache({ url: database.url, ...config.cache, clock: systemClock })
+    const cache = openWriterCache({ url: database.url, ...config.cache })
     closers.unshift(cache.stop)
     await cache.start()
     const { fence } = cache

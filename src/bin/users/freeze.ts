@@ -15,7 +15,7 @@ export async function freeze(user: string, frozen: boolean): Promise<number> {
   const config = readConfig(process.env)
   const database = await sharedDatabase(config)
   const pool = sharedPool(config, database.url)
-  const cache = openWriterCache({ url: database.url, ...config.cache, clock: systemClock })
+  const cache = openWriterCache({ url: database.url, ...config.cache })
   try {
     await requireMigrated(pool)
     await cache.start()

@@ -46,7 +46,7 @@ async function open(): Promise<Opened> {
     await pool.end()
     throw error
   }
-  const cache = openWriterCache({ url, ...config.cache, clock: systemClock })
+  const cache = openWriterCache({ url, ...config.cache })
   await cache.start()
   const parts = { pool, fence: cache.fence, clock: systemClock }
   const payments = buildPaymentParts(site, parts)

@@ -13,6 +13,7 @@ export const focuses = [
   'anything',
   'begins',
   'ends',
+  'clocks',
   'loss',
   'evictions',
   'roles',
@@ -25,12 +26,12 @@ const rates = [0.996, 1, 1.004] as const
 const fewOrMany = [0, 0, 1, 2] as const
 /** As far apart as the protocol allows for. */
 const fastAndSlow = [
-  { rate: 0.996, ahead: 0, slept: 0 },
-  { rate: 1.004, ahead: 0, slept: 0 },
+  { rate: 0.996, slept: 0 },
+  { rate: 1.004, slept: 0 },
 ] as const
 
 export function beginningOf(focus: Focus, random: Random): Beginning {
-  const drift = () => ({ rate: random.pick(rates), ahead: random.below(1_000), slept: 0 })
+  const drift = () => ({ rate: random.pick(rates), slept: 0 })
   const reads = 1 + random.below(4)
   const common: Beginning = {
     state: 'on',
@@ -53,9 +54,10 @@ export function beginningOf(focus: Focus, random: Random): Beginning {
       const [faults, reads] = [1, 3 + random.below(2)]
       return { ...common, state: 'off', warm: false, spread: true, faults, reads, writes: [1, 0] }
     }
-    case 'ends': {
+    case 'ends':
+    case 'clocks': {
       const drifts = random.chance(0.5) ? fastAndSlow : common.drifts
-      const faults = random.below(3)
+      const faults = focus === 'clocks' ? 2 : random.below(3)
       return { ...common, warm: true, secondHasRedis: random.chance(0.1), faults, drifts }
     }
     case 'anything':
@@ -71,6 +73,7 @@ const faultsOf: Readonly<Record<Focus, readonly [RegExp, ...RegExp[]]>> = {
   anything: [/./],
   begins: [/./],
   ends: [/clock is set/, /suspended/, /gives up/, /./],
+  clocks: [/suspended|by -500/],
   loss: [/flushed/, /dies|starts|snapshot|loses/, /flushed|gives up|database|session/],
   evictions: [/evicts/],
   turns: [/./],
@@ -93,9 +96,11 @@ const places = [
   'does look',
   'does fill',
   'does raise',
+  'does time',
   'hears of look',
   'hears of fill',
   'hears of raise',
+  'hears of time',
   'reads versions',
   'reads money',
   'reads view',
@@ -110,18 +115,20 @@ const places = [
 /** A process that is paused there, or a message that is slow, for some of the steps. */
 type Slow = Readonly<{ machine: string; place: string; from: number; until: number }>
 
+const isOfTime = (focus: Focus): boolean => focus === 'ends' || focus === 'clocks'
+
 function slowsOf(focus: Focus, random: Random): readonly Slow[] {
-  const slows = Array.from({ length: random.below(focus === 'ends' ? 2 : 4) }, (): Slow => {
+  const slows = Array.from({ length: random.below(isOfTime(focus) ? 2 : 4) }, (): Slow => {
     const from = random.chance(0.5) ? 0 : random.below(60)
     const until = from + random.below(120)
     return { machine: random.pick(machines), place: random.pick(places), from, until }
   })
-  if (focus === 'ends') {
+  if (isOfTime(focus)) {
     // The machine that reads hears late that the epoch is over.
     const machine = random.pick(['A', 'A', 'B'])
     const place = random.pick(['reads the row', 'reads the row: answered', 'wakes'])
-    slows.push({ machine, place, from: 0, until: 60 + random.below(60) })
-    slows.push({ machine, place: 'begins to read', from: 0, until: 20 + random.below(50) })
+    slows.push({ machine, place, from: 0, until: 80 + random.below(100) })
+    slows.push({ machine, place: 'begins to read', from: 0, until: 30 + random.below(100) })
   }
   if (focus === 'phases') {
     // An epoch opens meanwhile, and one reader looks before a worker finishes, another one behind.
@@ -146,7 +153,7 @@ function slowsOf(focus: Focus, random: Random): readonly Slow[] {
 
 /** Each schedule has its own weights, its own kind of faults, and some things that are slow. */
 export function byChance(focus: Focus, random: Random): Choose {
-  const ofTime = focus === 'ends' ? random.pick([0.01, 0.05]) : random.pick([0.02, 0.1, 0.3])
+  const ofTime = isOfTime(focus) ? random.pick([0.01, 0.05]) : random.pick([0.02, 0.1, 0.3])
   const ofFaults = random.pick([0.02, 0.1, 0.2])
   const faults = random.pick(faultsOf[focus])
   const slows = slowsOf(focus, random)

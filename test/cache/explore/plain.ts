@@ -1,6 +1,6 @@
 import type { Beginning } from './world.ts'
 
-const still = { rate: 1, ahead: 0, slept: 0 } as const
+const still = { rate: 1, slept: 0 } as const
 
 const plain: Beginning = {
   state: 'on',

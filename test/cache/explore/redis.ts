@@ -1,6 +1,7 @@
 import type { Copies, Place } from '../../../src/cache/parts.ts'
 import type { Scheduler, Step } from './scheduler.ts'
 import type { Memory, Scripts } from './scripts.ts'
+import type { SimTime } from './time.ts'
 
 export type Server = Memory & { run: string; up: boolean }
 type Connection = { server: Server; reign: string; open: boolean }
@@ -23,12 +24,17 @@ export type SimRedis = Readonly<{
 const OUT_OF_MEMORY = new Error('OOM command not allowed')
 
 /** Two Redis processes of which one follows the other, late, and a client of them per machine. */
-export function createRedis(scheduler: Scheduler, scripts: Scripts, trust: Trust = {}): SimRedis {
+export function createRedis(
+  { scheduler, time }: Readonly<{ scheduler: Scheduler; time: SimTime }>,
+  scripts: Scripts,
+  trust: Trust = {},
+): SimRedis {
   let names = 0
   const born = (master: boolean): Server => {
     names += 1
-    const keys = new Map<string, string>()
-    return { run: `run${names}`, replid: `id${names}`, master, up: true, keys, ends: new Set() }
+    const run = `run${names}`
+    const [keys, ends] = [new Map<string, string>(), new Set<string>()]
+    return { run, replid: `id${names}`, master, up: true, keys, ends, now: time.wallOf(run) }
   }
   const servers: [Server, Server] = [born(true), born(false)]
   const connections = new Map<string, Connection>()
@@ -177,6 +183,11 @@ export function createRedis(scheduler: Scheduler, scripts: Scripts, trust: Trust
       connect(machine, servers[0])
       return {
         reign: () => connections.get(machine)?.reign ?? null,
+        now: async () => {
+          const reign = connections.get(machine)?.reign ?? ''
+          const ms = await call(machine, 'time', { tag: '', reign }, (m) => m.now())
+          return { reign, ms }
+        },
         plant: async (at) => {
           const planted = await call(machine, 'plant', at, (m) => scripts.plant(m, at))
           if (planted === 'lost') throw new Error('the mastership has ended')

@@ -1,4 +1,5 @@
-import type { Kind, Look, Place, Raised, Versions } from '../../../src/cache/parts.ts'
+import { LEASE_MS } from '../../../src/cache/parts.ts'
+import type { Kind, Leased, Look, Place, Raised, Versions } from '../../../src/cache/parts.ts'
 
 /** A Redis process's memory and place in replication. `ends`: keys that end by themselves. */
 export type Memory = {
@@ -6,6 +7,8 @@ export type Memory = {
   master: boolean
   keys: Map<string, string>
   ends: Set<string>
+  /** Its clock, in milliseconds. */
+  now: () => number
 }
 
 /** What a wrong variant of the scripts leaves out. */
@@ -14,6 +17,8 @@ export type Flaws = Readonly<{
   noReplid?: boolean
   noFloor?: boolean
   noClaim?: boolean
+  /** It does not ask its clock whether the lease of who reads is over. */
+  noTime?: boolean
 }>
 
 const canary = ({ tag }: Place): string => `farthing:${tag}:canary`
@@ -43,13 +48,15 @@ export function createScripts(flaws: Flaws = {}) {
 
     look: (
       memory: Memory,
-      at: Place,
+      at: Leased,
       kind: Kind,
       user: string,
       token: string,
       unfit: string | null,
     ): Look => {
       if (!whole(memory, at)) return { is: 'lost' }
+      const age = memory.now() - at.sinceMs
+      if (!flaws.noTime && (age < 0 || age >= LEASE_MS)) return { is: 'late' }
       const slot = slotOf(at, kind, user)
       const found = memory.keys.get(slot)
       if (found === undefined || (unfit !== null && found === `v${unfit}`)) {

@@ -1,27 +1,40 @@
-import type { Clocks } from '../../../src/cache/parts.ts'
+import type { SteadyClock } from '../../../src/cache/parts.ts'
 import type { Scheduler, Step } from './scheduler.ts'
 
-/** A machine's clocks: how fast one runs, and what the other is ahead by. */
-export type Drift = { rate: number; ahead: number; slept: number }
+/** A process's clock: how fast it runs, and how long it has stood still with its machine. */
+export type Drift = { rate: number; slept: number }
+
+/** A Redis process's clock: people and time servers set it. */
+type Wall = { ahead: number }
+
+/** What a wrong variant does not assume: see docs/cache.md. */
+export type Assumes = Readonly<{ nothingOfClocks?: boolean }>
 
 type Timer = Readonly<{ due: () => boolean; dueAt: () => number; step: Step }>
 
 export type SimTime = Readonly<{
   now: () => number
-  clocksOf: (machine: string, drift: Drift) => Clocks
-  /** What may befall a machine's clocks. */
+  clockOf: (machine: string, drift: Drift) => SteadyClock
+  /** What a clock that can be set says, in milliseconds. */
+  wallOf: (server: string) => () => number
+  /** What may befall the clocks: of processes or of Redis, but not of both in one schedule. */
   faults: () => readonly Step[]
 }>
 
 /** What time may go on by when nothing is due: around what the protocol waits for. */
 const LEAPS = [40, 120, 480, 530] as const
 const TIME_MAX = 20_000
+/** What a clock is set by: an hour either way, and about a lease. */
+const SETS = [3_600_000, -3_600_000, -500] as const
 
 /** Time stands still until the schedule moves it: to what is due next, or by a leap. */
-export function createTime(scheduler: Scheduler): SimTime {
+export function createTime(scheduler: Scheduler, assumes: Assumes = {}): SimTime {
   let now = 1_000
   const timers = new Set<Timer>()
   const drifts = new Map<string, Drift>()
+  const walls = new Map<string, Wall>()
+  let anySlept = false
+  let anySet = false
 
   const isDue = ({ due }: Timer): boolean => due()
   scheduler.source('go', () => [...timers].filter(isDue).map(({ step }) => step))
@@ -40,34 +53,43 @@ export function createTime(scheduler: Scheduler): SimTime {
     return { name: `time goes on: ${how}`, kind: 'time', run }
   }
 
-  function clockFaults(machine: string, drift: Drift): Step[] {
-    const set = (ms: number): Step => ({
-      name: `${machine}'s clock is set by ${ms} ms`,
-      kind: 'fault',
-      run: () => {
-        drift.ahead += ms
-      },
-    })
-    const sleep: Step = {
-      name: `${machine} is suspended for 600 ms`,
-      kind: 'fault',
-      run: () => {
-        now += 600
-        drift.slept += 600
-      },
+  function suspended([machine, drift]: readonly [string, Drift]): Step {
+    const run = (): void => {
+      anySlept = true
+      now += 600
+      drift.slept += 600
     }
-    return [set(3_600_000), set(-3_600_000), set(-500), sleep]
+    return { name: `${machine} is suspended for 600 ms`, kind: 'fault', run }
+  }
+
+  function set([server, wall]: readonly [string, Wall], ms: number): Step {
+    const run = (): void => {
+      anySet = true
+      wall.ahead += ms
+    }
+    return { name: `${server}'s clock is set by ${ms} ms`, kind: 'fault', run }
+  }
+
+  function faults(): Step[] {
+    const either = assumes.nothingOfClocks === true
+    const sleeps = either || !anySet ? [...drifts].map(suspended) : []
+    const sets = either || !anySlept ? [...walls] : []
+    return [...sleeps, ...sets.flatMap((wall) => SETS.map((ms) => set(wall, ms)))]
   }
 
   return {
     now: () => now,
-    faults: () => [...drifts].flatMap(([machine, drift]) => clockFaults(machine, drift)),
-    clocksOf: (machine, drift) => {
+    faults,
+    wallOf: (server) => {
+      const wall: Wall = { ahead: 0 }
+      walls.set(server, wall)
+      return () => now + wall.ahead
+    },
+    clockOf: (machine, drift) => {
       drifts.set(machine, drift)
       const monotonic = (): number => (now - drift.slept) * drift.rate
       return {
         monotonic,
-        wall: () => now + drift.ahead,
         sleep: async (ms) =>
           await new Promise<void>((resolve) => {
             const until = monotonic() + ms

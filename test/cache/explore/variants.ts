@@ -77,29 +77,30 @@ export const wrongs: readonly Wrong[] = [
     focus: 'ends',
     plants: {
       file: 'keeper.ts',
-      from: `        const sent = momentOf(clocks)
+      from: `        const sent = await momentOf(clock, copies)
         const epoch = await table.read()`,
       to: `        const epoch = await table.read()
-        const sent = momentOf(clocks)`,
+        const sent = await momentOf(clock, copies)`,
     },
   },
   {
-    title: 'a lease by the monotonic clock alone',
-    focus: 'ends',
+    title: 'a lease by the clock of who reads alone',
+    focus: 'clocks',
+    variant: { flaws: { noTime: true } },
+  },
+  {
+    title: 'a lease by the clock of Redis alone',
+    focus: 'clocks',
     plants: {
       file: 'leases.ts',
-      from: '[monotonic - latest.sent.monotonic, wall - latest.sent.wall]',
-      to: '[monotonic - latest.sent.monotonic]',
+      from: 'if (monotonic() - sent.monotonic >= LEASE_MS) return null',
+      to: '',
     },
   },
   {
-    title: 'a lease by the wall clock alone',
-    focus: 'ends',
-    plants: {
-      file: 'leases.ts',
-      from: '[monotonic - latest.sent.monotonic, wall - latest.sent.wall]',
-      to: '[wall - latest.sent.wall]',
-    },
+    title: 'a machine that stands still while the clock of Redis is set back',
+    focus: 'clocks',
+    variant: { assumes: { nothingOfClocks: true } },
   },
   {
     title: 'versions that are read behind what they are of',

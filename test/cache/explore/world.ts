@@ -2,7 +2,7 @@ import type { createFence } from '../../../src/cache/fence.ts'
 import { POLL_MS } from '../../../src/cache/keeper.ts'
 import type { createKeeper } from '../../../src/cache/keeper.ts'
 import type { createEndings, createLeases } from '../../../src/cache/leases.ts'
-import type { Clocks, Copies, Epoch, Kind, Versions } from '../../../src/cache/parts.ts'
+import type { SteadyClock, Copies, Epoch, Kind, Versions } from '../../../src/cache/parts.ts'
 import type { createReader, Reader } from '../../../src/cache/reader.ts'
 import { FenceDown } from '../../../src/db/fence.ts'
 import type { Change, Fence } from '../../../src/db/fence.ts'
@@ -16,7 +16,7 @@ import type { Choose, Scheduler, Step } from './scheduler.ts'
 import { createScripts } from './scripts.ts'
 import type { Flaws } from './scripts.ts'
 import { createTime } from './time.ts'
-import type { Drift } from './time.ts'
+import type { Assumes, Drift } from './time.ts'
 
 /** The modules of src/cache that run in production, or mutants of them. */
 export type Protocol = Readonly<{
@@ -36,6 +36,7 @@ export type Variant = Readonly<{
   flaws?: Flaws
   slips?: Slips
   trust?: Trust
+  assumes?: Assumes
   writing?: Writing
 }>
 
@@ -82,8 +83,8 @@ export async function play(
   turns: number = TURNS,
 ): Promise<Outcome> {
   const scheduler = createScheduler(turns)
-  const time = createTime(scheduler)
-  const redis = createRedis(scheduler, createScripts(variant.flaws), variant.trust)
+  const time = createTime(scheduler, variant.assumes)
+  const redis = createRedis({ scheduler, time }, createScripts(variant.flaws), variant.trust)
   const [server] = redis.servers
   if (!server) throw new Error('there is no Redis')
   const reign = redis.reignOf(server)
@@ -99,10 +100,10 @@ export async function play(
   redis.replicate()
   const record = createRecord()
   const machines = (['A', 'B'] as const).map((name, index) => {
-    const drift = start.drifts[index] ?? { rate: 1, ahead: 0, slept: 0 }
+    const drift = start.drifts[index] ?? { rate: 1, slept: 0 }
     const alone = index === 1 && !start.secondHasRedis
-    const clocks = time.clocksOf(name, { ...drift })
-    return buildMachine(variant, { name, database, clocks, copies: redis.copiesOf(name), alone })
+    const clock = time.clockOf(name, { ...drift })
+    return buildMachine(variant, { name, database, clock, copies: redis.copiesOf(name), alone })
   })
   for (const { keep } of machines) void keep()
   // Both know the epoch when it begins, or nothing would come of most reads.
@@ -149,7 +150,7 @@ function offerFaults(
 type MachineParts = Readonly<{
   name: string
   database: SimDatabase
-  clocks: Clocks
+  clock: SteadyClock
   copies: Copies
   /** Its writer has no Redis. */
   alone: boolean
@@ -158,11 +159,11 @@ type MachineParts = Readonly<{
 const never = (): number => 0
 
 function buildMachine({ protocol }: Variant, parts: MachineParts) {
-  const { name, database, clocks, copies } = parts
+  const { name, database, clock, copies } = parts
   const table = database.tableOf(name)
-  const leases = protocol.createLeases(clocks)
-  const endings = protocol.createEndings(clocks)
-  const keeper = protocol.createKeeper({ table, copies, leases, endings, clocks, chance: never })
+  const leases = protocol.createLeases(clock)
+  const endings = protocol.createEndings(clock)
+  const keeper = protocol.createKeeper({ table, copies, leases, endings, clock, chance: never })
   const fence = protocol.createFence({
     enter: async (tx) => await database.enter(name, tx as unknown as Tx),
     table,
@@ -177,7 +178,7 @@ function buildMachine({ protocol }: Variant, parts: MachineParts) {
   const keep = async (): Promise<void> => {
     for (; ticks < last; ticks++) {
       await keeper.tick()
-      await clocks.sleep(POLL_MS)
+      await clock.sleep(POLL_MS)
     }
   }
   const rest = (): void => {

@@ -38,7 +38,7 @@ suite('copies, and functions that sleep', { skip }, () => {
       freezes: true,
       concurrency: 1,
       settings: { REDIS_URL: `redis://127.0.0.1:${wire.port}` },
-      cache: ({ url, pool, clock }) => openServerCache({ url, redis: place, clock }, pool),
+      cache: ({ url, pool }) => openServerCache({ url, redis: place }, pool),
     })
     ann = await world.person()
     bank = await world.bank(ann)
