@@ -16,6 +16,11 @@ export type Found = Readonly<{
   stale: Readonly<{ what: string; trace: readonly string[]; seed: number | null }> | null
 }>
 
+/** Steps out of order, each as its place and the choice there. */
+type Plan = readonly (readonly [at: number, choice: number])[]
+/** One of several that are all together. */
+type Part = Readonly<{ index: number; of: number }>
+
 type Tally = { -readonly [K in keyof Found]: Found[K] }
 
 const nothing = (): Tally => ({
@@ -61,34 +66,37 @@ export async function exploreAtRandom(
 /**
  * Every schedule that differs from the plainest one in at most so many steps: all of them, unless
  * `schedules` ends it. The plainest takes what was asked first, lets time pass only when nothing
- * else is left, and has no fault.
+ * else is left, and has no fault. With `part`, only those whose first step out of order is its own.
  */
 export async function exploreAll(
   variant: Variant,
   start: Beginning,
-  options: Readonly<{ deviations: number; schedules?: number }>,
+  options: Readonly<{ deviations: number; schedules?: number; part?: Part }>,
 ): Promise<Found & Readonly<{ whole: boolean }>> {
   const tally = nothing()
   const most = options.schedules ?? Number.POSITIVE_INFINITY
-  /** Deviations, each as the place of the step and the choice there. */
-  const left: (readonly (readonly [at: number, choice: number])[])[] = [[]]
+  const part = options.part ?? { index: 0, of: 1 }
+  let firsts = 0
+  const isOurs = (plan: Plan): boolean => plan.length > 0 || firsts++ % part.of === part.index
+  const left: Plan[] = [[]]
   for (let plan = left.pop(); plan; plan = left.pop()) {
     if (tally.stale !== null || tally.schedules >= most) return { ...tally, whole: false }
     const widths: number[] = []
-    count(tally, await play(variant, start, following(plan, widths)), null)
+    const outcome = await play(variant, start, following(plan, widths))
+    // All parts begin with the plainest one; it is counted once.
+    if (plan.length > 0 || part.index === 0) count(tally, outcome, null)
     if (plan.length === options.deviations) continue
     const next = (plan.at(-1)?.[0] ?? -1) + 1
     for (let at = next; at < widths.length; at++) {
-      for (let choice = 1; choice < (widths[at] ?? 0); choice++) left.push([...plan, [at, choice]])
+      for (let choice = 1; choice < (widths[at] ?? 0); choice++) {
+        if (isOurs(plan)) left.push([...plan, [at, choice]])
+      }
     }
   }
   return { ...tally, whole: true }
 }
 
-function following(
-  plan: readonly (readonly [at: number, choice: number])[],
-  widths: number[],
-): Choose {
+function following(plan: Plan, widths: number[]): Choose {
   return (offers) => {
     const sorted = order.flatMap((kind) => offers(kind))
     const choice = plan.find(([at]) => at === widths.length)?.[1] ?? 0

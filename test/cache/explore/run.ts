@@ -14,9 +14,11 @@ import { protocol } from './protocol.ts'
 
 const WANTED = 1_000_000
 const ROUND = 500
+/** Of all schedules with steps out of order: small enough to hear of each. */
+const PARTS = 240
 const TELL_MS = 10_000
 
-type Share = Readonly<{ seed: number; schedules: number; deviations: number }>
+type Share = Readonly<{ seed: number; schedules: number; deviations: number; parts: number[] }>
 type Sum = Readonly<{ schedules: number; steps: number; reads: number; hits: number }>
 type Told = Readonly<{ done: boolean; title: string; found: Found }>
 
@@ -27,14 +29,17 @@ function tell(title: string, found: Found, done: boolean): void {
   parentPort?.postMessage({ title, found, done } satisfies Told)
 }
 
-async function work({ seed, schedules, deviations }: Share): Promise<void> {
+async function work({ seed, schedules, deviations, parts }: Share): Promise<void> {
   for (let at = 0; at < schedules; at += ROUND) {
     const most = Math.min(ROUND, schedules - at)
     tell('random', await exploreAtRandom({ protocol }, { seed: seed + at, schedules: most }), false)
   }
   for (const [title, start] of deviations > 0 ? Object.entries(plainBeginnings) : []) {
-    const found = await exploreAll({ protocol }, start, { deviations })
-    tell(`all with ${deviations} out of order: ${title}`, found, false)
+    for (const index of parts) {
+      const part = { index, of: PARTS }
+      const found = await exploreAll({ protocol }, start, { deviations, part })
+      tell(`all with ${deviations} out of order: ${title}`, found, false)
+    }
   }
   tell('random', await exploreAtRandom({ protocol }, { seed, schedules: 0 }), true)
 }
@@ -54,7 +59,12 @@ async function main(): Promise<void> {
   const share = Math.ceil(schedules / threads)
   const workers = Array.from({ length: threads }, async (_, index) => {
     const own = { seed: seed + index * share, schedules: share }
-    const workerData: Share = { ...own, deviations: index === 0 ? deviations : 0 }
+    const parts = Array.from({ length: PARTS }, (__, part) => part)
+    const workerData: Share = {
+      ...own,
+      deviations,
+      parts: parts.filter((part) => part % threads === index),
+    }
     const worker = new Worker(new URL(import.meta.url), { workerData })
     await new Promise<void>((resolve, reject) => {
       worker.on('error', reject)

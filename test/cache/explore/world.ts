@@ -121,7 +121,19 @@ export async function play(
     void record.runs(write(variant, { moment, name, database, fence, record, writes }))
     void record.runs(look({ moment, name, database, read, record, start }))
   }
-  const trace = await scheduler.run(choose, () => record.idle() || record.stale() !== null)
+  const ended = (): boolean => record.idle() || record.stale() !== null
+  const trace = [...(await scheduler.run(choose, ended))]
+  // What is left behind is looked at, too: an old copy that nobody has read so far, and what the
+  // first reader behind it keeps.
+  if (start.state === 'off') {
+    const opened = (): boolean => machines.every(({ leased, rested }) => leased() || rested())
+    trace.push(...(await scheduler.run(plainest, opened)))
+  }
+  const behind = { ...start, reads: 1, unfits: 0 }
+  for (const { name, read } of machines) {
+    void record.runs(look({ moment, name, database, read, record, start: behind }))
+    trace.push(...(await scheduler.run(plainest, ended)))
+  }
   return { trace, opened: database.epoch().number, ...record.summary() }
 }
 
@@ -184,7 +196,16 @@ function buildMachine({ protocol }: Variant, parts: MachineParts) {
   const rest = (): void => {
     last = ticks + TICKS
   }
-  return { name, fence, read, keep, rest, ready: () => ticks > 0 }
+  return {
+    name,
+    fence,
+    read,
+    keep,
+    rest,
+    ready: () => ticks > 0,
+    rested: () => ticks >= last,
+    leased: () => leases.current() !== null,
+  }
 }
 
 type Record = ReturnType<typeof createRecord>
