@@ -55,7 +55,7 @@ function episode(name: string, to: number, missing: string | null = null): Episo
 function verdict(wrong: Wrong | null): Verdict {
   const of = (kind: Wrong): readonly string[] => (kind === wrong ? ['it'] : [])
   const all = wrongs.map((kind) => [kind, of(kind)] as const)
-  const counts = { moves: 1, accepted: 1, reads: 1, recalls: 1, signIns: 1 }
+  const counts = { moves: 1, accepted: 1, reads: 1, recalls: 1, signIns: 1, unasked: 0 }
   return { ...counts, wrong: Object.fromEntries(all) as Record<Wrong, readonly string[]> }
 }
 

@@ -17,6 +17,8 @@ export type Verdict = Readonly<{
   reads: number
   recalls: number
   signIns: number
+  /** What was due while too many waited for their answers. */
+  unasked: number
   wrong: Readonly<Record<Wrong, readonly string[]>>
 }>
 
@@ -41,6 +43,7 @@ export async function judge(
     reads: of('read'),
     recalls: of('recall'),
     signIns: of('sign-in'),
+    unasked: of('unasked'),
     wrong: byKind(found),
   }
 }

@@ -209,7 +209,8 @@ export function printReport(report: Report): string {
     '',
     `Held against the books: ${verdict.moves} answers about money (${verdict.accepted} accepted),` +
       ` ${verdict.reads} reads, ${verdict.recalls} questions what came of a key;` +
-      ` ${verdict.signIns} sign-ins.`,
+      ` ${verdict.signIns} sign-ins.` +
+      ` ${verdict.unasked} more were due while too many waited, and were not asked.`,
     `${episodes.length} times something was broken;` +
       ` ${report.promotions ?? '?'} times a standby became the primary.`,
     `With nothing broken (${asked} requests), half of the gaps between answers about money were` +

@@ -5,7 +5,7 @@ import { createRandom } from '../../kit/random.ts'
 import { createApp } from './app.ts'
 import type { Crowd } from './crowd.ts'
 import { createDoings } from './doings.ts'
-import { writeLine } from './history.ts'
+import { moment, writeLine } from './history.ts'
 import type { Line } from './history.ts'
 
 // `customers.ts <file>`: the customers that the file names do what customers do, at a steady rate
@@ -31,7 +31,11 @@ while (!enough.signal.aborted) {
   // An open loop: nobody waits for another's answer.
   due += (-Math.log(1 - random.below(1_000_000) / 1_000_000) * 1_000) / crowd.perSecond
   await delay(Math.max(0, due - performance.now()))
-  if (underWay.size >= UNDER_WAY) continue
+  if (underWay.size >= UNDER_WAY) {
+    const now = moment()
+    note({ what: 'unasked', began: now, ended: now, attempts: [] })
+    continue
+  }
   const one = doNext().finally(() => underWay.delete(one))
   underWay.add(one)
 }

@@ -34,6 +34,8 @@ export type Line =
   | (Timed & Readonly<{ what: 'odd'; asked: string; key: string | null; answer: string }>)
   /** Nothing was heard for so long that the customer gave up. */
   | (Timed & Readonly<{ what: 'silence'; asked: string; key: string | null }>)
+  /** Due, and not asked: too many waited for their answers. */
+  | (Timed & Readonly<{ what: 'unasked' }>)
 
 /** Which of the customers' doings a line belongs to. Null: to none. */
 export function doingOf(line: Line): Doing | null {
