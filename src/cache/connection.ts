@@ -47,8 +47,6 @@ export async function connectRedis(place: RedisPlace): Promise<Connection> {
       const [seconds, micros] = (await ask(['TIME'])) as [string, string]
       return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000)
     }
-    // Without it nothing could be read, and nobody would say why: its ACL may be too narrow.
-    await answerIn(CONNECT_MS, now())
     const shas = new Map<string, string>()
     for (const [name, source] of Object.entries(sources)) {
       shas.set(name, String(await answerIn(CONNECT_MS, ask(['SCRIPT', 'LOAD', source]))))

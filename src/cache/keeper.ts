@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { channel } from 'node:diagnostics_channel'
 import { momentOf } from './leases.ts'
 import type { Endings, Leases } from './leases.ts'
-import type { SteadyClock, Copies, Epoch, EpochTable } from './parts.ts'
+import type { Copies, Epoch, EpochTable, SteadyClock } from './parts.ts'
 
 /** Publishes `{ state, number, why }` of each turn that this process saw, or made. */
 const epochChannel = channel('farthing:cache.epoch')
@@ -132,6 +132,7 @@ export function createKeeper(parts: KeeperParts): Keeper {
   return {
     tick: async () => {
       try {
+        // Before the look leaves: a clock that is asked behind it would make the lease too long.
         const sent = await momentOf(clock, copies)
         const epoch = await table.read()
         leases.take(epoch, sent)

@@ -1,11 +1,11 @@
 import { LEASE_MS, LEASES_OVER_MS } from './parts.ts'
-import type { SteadyClock, Copies, Epoch, Leased, Place, Reading } from './parts.ts'
+import type { Copies, Epoch, Leased, Place, Reading, SteadyClock } from './parts.ts'
 
 /** A reading of both clocks: Redis' is null when it does not tell. */
 export type Moment = Readonly<{ monotonic: number; redis: Reading | null }>
 
 export async function momentOf(clock: SteadyClock, copies: Pick<Copies, 'now'>): Promise<Moment> {
-  // Why it does not is told by whoever keeps the connection: nothing is read from it meanwhile.
+  // Whoever keeps the connection tells of a Redis that goes on being silent.
   const redis = await copies.now().catch(() => null)
   return { monotonic: clock.monotonic(), redis }
 }

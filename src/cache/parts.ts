@@ -90,6 +90,8 @@ export type Copies = Readonly<{
 export const LEASE_MS = 500
 /**
  * How long whoever saw an epoch close waits until no lease can be valid: longer by what clocks of
- * two machines may differ in rate, and by what their readings are rounded by.
+ * two machines may differ in rate, and by what timers and readings are rounded by. A machine that
+ * was behind catches up: chrony lets its clocks go faster or slower by up to 8.3 %, the monotonic
+ * one as well (`maxslewrate`, 83,333 ppm), so that one may go by 1.18 while another goes by 1.
  */
-export const LEASES_OVER_MS = LEASE_MS * 1.01 + 15
+export const LEASES_OVER_MS = LEASE_MS * 1.2 + 15

@@ -7,7 +7,7 @@ import { LEASE_MS } from './parts.ts'
 import type { Copies, Epoch, Look, Place } from './parts.ts'
 import type { Script } from './scripts.ts'
 
-/** Publishes `{ event, why }` when that changes: `connected`, `lost`, `away`. */
+/** Publishes `{ event, why }` when that changes: `connected`, `lost`, `away`, `silent`. */
 const redisChannel = channel('farthing:cache.redis')
 
 /** A reader goes to the database then, and a lease is not renewed. */
@@ -21,6 +21,8 @@ const PROBE_MS = 1_000
 const SENTINEL_EVERY = 5
 const RETRY_MIN_MS = 250
 const RETRY_MAX_MS = 5_000
+/** So often in a row it has not told the time when leases are over, and nothing is read. */
+const SILENCES = 5
 /** Looks under way at once; above, the database answers as it would without. */
 const LOOKS_MAX = 5_000
 /** How long a claim keeps others from filling, when who has it never does. */
@@ -46,6 +48,7 @@ export function createRedis(place: RedisPlace): Redis {
   const stopping = new AbortController()
   let loop: Promise<void> = Promise.resolve()
   let said = ''
+  let silences = 0
 
   function say(event: string, why: string): void {
     if (`${event} ${why}` !== said) redisChannel.publish({ event, why })
@@ -95,9 +98,17 @@ export function createRedis(place: RedisPlace): Redis {
   const copies: Copies = {
     reign: () => (connection?.usable() ? connection.reign : null),
     now: async () => {
-      if (!connection) throw new Error('not connected to a Redis')
-      const { reign, now } = connection
-      return { reign, ms: await answerIn(LOOK_MS, now()) }
+      const one = connection
+      if (!one) throw new Error('not connected to a Redis')
+      const ms = await answerIn(LOOK_MS, one.now()).catch((error: unknown) => {
+        silences += 1
+        if (silences >= SILENCES && connection === one)
+          say('silent', `it does not tell the time: ${messageOf(error)}`)
+        throw error
+      })
+      if (silences >= SILENCES && connection === one) say('connected', '')
+      silences = 0
+      return { reign: one.reign, ms }
     },
     look: async (at, kind, user, token, unfit) => {
       const spans = [CLAIM_MS, at.sinceMs, LEASE_MS].map(String)
@@ -132,10 +143,11 @@ export function createRedis(place: RedisPlace): Redis {
     try {
       connection = await connectRedis(place)
       restUntil = 0
+      silences = 0
       say('connected', '')
       return true
     } catch (error) {
-      say('away', error instanceof Error ? error.message : String(error))
+      say('away', messageOf(error))
       return false
     }
   }
@@ -147,7 +159,7 @@ export function createRedis(place: RedisPlace): Redis {
       await one.probe()
       if (place.sentinels.length > 0 && round % SENTINEL_EVERY === 0) await askSentinels(one)
     } catch (error) {
-      if (connection === one) drop(error instanceof Error ? error.message : String(error))
+      if (connection === one) drop(messageOf(error))
     }
   }
 
@@ -190,6 +202,10 @@ export function createRedis(place: RedisPlace): Redis {
 type Word = Exclude<Look['is'], 'hit'>
 const words: ReadonlySet<string> = new Set<Word>(['lost', 'claimed', 'taken', 'late'])
 const isWord = (found: string): found is Word => words.has(found)
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
 
 function isScriptUnknown(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('NOSCRIPT')

@@ -25,6 +25,7 @@ test('no schedule of some seconds shows a stale read', async (t) => {
   t.diagnostic(`${found.schedules} schedules, ${found.reads} reads, ${found.hits} of them hits`)
   assert.equal(found.stale?.what, undefined, found.stale?.trace.join('\n'))
   assert(found.hits > 0 && found.commits > 0 && found.reopened > 0, 'nothing was tried')
+  assert(found.behind > 0, 'nothing was left behind')
 })
 
 for (const [title, start] of Object.entries(plainBeginnings)) {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { readFile, writeFile } from 'node:fs/promises'
 import { after, before, suite, test } from 'node:test'
 import { connectRedis } from '../../src/cache/connection.ts'
@@ -55,27 +56,43 @@ suite('Redis by TLS, as a user of its own', { skip: redis.missing ?? false }, ()
     await client.start()
     const { copies } = client
     const { fill: keep } = copies
-    const at = { ...epochOn(copies), sinceMs: (await copies.now()).ms }
+    const at = epochOn(copies)
+    const lookBy = async (token: string) => {
+      const { ms: sinceMs } = await copies.now()
+      return await copies.look({ ...at, sinceMs }, 'user', 'u', token, null)
+    }
     const versions = { money: 1n, view: 1n }
     const copyBy = (token: string) =>
       ({ kind: 'user', user: 'u', token, versions, value: 'a copy' }) as const
     await copies.plant(at)
-    assert.deepEqual(await copies.look(at, 'user', 'u', 't', null), { is: 'claimed' })
+    assert.deepEqual(await lookBy('t'), { is: 'claimed' })
     assert.equal(await keep(at, copyBy('t')), 'filled')
-    assert.deepEqual(await copies.look(at, 'user', 'u', 't', null), { is: 'hit', value: 'a copy' })
+    assert.deepEqual(await lookBy('t'), { is: 'hit', value: 'a copy' })
     assert.equal(await copies.raise(at, [{ user: 'u', money: 2n, view: null }]), 1)
-    assert.deepEqual(await copies.look(at, 'user', 'u', 's', null), { is: 'claimed' })
+    assert.deepEqual(await lookBy('s'), { is: 'claimed' })
     assert.equal(await keep(at, copyBy('s')), 'refused')
     await copies.sweep({ number: 8n, tag: '8-b' })
-    assert.deepEqual(await copies.look(at, 'user', 'u', 's', null), { is: 'lost' })
+    assert.deepEqual(await lookBy('s'), { is: 'lost' })
     await client.stop()
     const docs = await readFile(new URL('../../docs/cache.md', import.meta.url), 'utf8')
     assert(docs.includes(`~farthing:* ${ALLOWED}`))
   })
 
-  test('a user who may not ask for the time is refused at once, by name', async () => {
-    const url = place.url.replace(USER, NARROW)
-    await assert.rejects(connectRedis({ ...place, url }), /NOPERM.*time/)
+  test('that a user may not ask for the time is told, when no copy can be read', async () => {
+    const client = createRedis({ ...place, url: place.url.replace(USER, NARROW) })
+    const told: string[] = []
+    const hear = (message: unknown): void => {
+      const { event, why } = message as { event: string; why: string }
+      told.push(`${event} ${why}`.trim())
+    }
+    subscribe('farthing:cache.redis', hear)
+    await client.start()
+    for (let times = 0; times < 10; times++) await assert.rejects(client.copies.now(), /NOPERM/)
+    unsubscribe('farthing:cache.redis', hear)
+    await client.stop()
+    assert.equal(told[0], 'connected')
+    assert.match(told[1] ?? '', /^silent it does not tell the time: NOPERM.*time/)
+    assert.equal(told.length, 2)
   })
 
   test('a Redis whose certificate nobody signed whom we trust is not spoken to', async () => {

@@ -22,22 +22,28 @@ export const focuses = [
 ] as const
 export type Focus = (typeof focuses)[number]
 
-const rates = [0.996, 1, 1.004] as const
+/** Of clocks that are slowed down, or catch up, as far as the protocol allows for. */
+const SLOW = 0.917
+const FAST = 1.083
+const rates = [SLOW, 1, FAST] as const
+/** What a clock of Redis may be ahead by, to begin with. */
+const aheads = [0, 0, 400, -400] as const
 const fewOrMany = [0, 0, 1, 2] as const
-/** As far apart as the protocol allows for. */
 const fastAndSlow = [
-  { rate: 0.996, slept: 0 },
-  { rate: 1.004, slept: 0 },
+  { rate: SLOW, slept: 0 },
+  { rate: FAST, slept: 0 },
 ] as const
 
 export function beginningOf(focus: Focus, random: Random): Beginning {
   const drift = () => ({ rate: random.pick(rates), slept: 0 })
+  const wall = () => ({ rate: random.pick(rates), ahead: random.pick(aheads) })
   const reads = 1 + random.below(4)
   const common: Beginning = {
     state: 'on',
     warm: random.chance(0.7),
     secondHasRedis: random.chance(0.6),
     drifts: [drift(), drift()],
+    walls: [wall(), wall()],
     faults: random.below(5),
     reads,
     unfits: reads > 3 ? 1 : 0,

@@ -11,6 +11,8 @@ export type Found = Readonly<{
   hits: number
   reads: number
   commits: number
+  /** Hits when all was still. */
+  behind: number
   /** Schedules in which an epoch was opened anew. */
   reopened: number
   stale: Readonly<{ what: string; trace: readonly string[]; seed: number | null }> | null
@@ -29,6 +31,7 @@ const nothing = (): Tally => ({
   hits: 0,
   reads: 0,
   commits: 0,
+  behind: 0,
   reopened: 0,
   stale: null,
 })
@@ -39,6 +42,7 @@ function count(tally: Tally, outcome: Outcome, seed: number | null): void {
   tally.hits += outcome.hits
   tally.reads += outcome.reads
   tally.commits += outcome.commits
+  tally.behind += outcome.behind
   tally.reopened += outcome.opened > 1n ? 1 : 0
   if (outcome.stale !== null) tally.stale = { what: outcome.stale, trace: outcome.trace, seed }
 }

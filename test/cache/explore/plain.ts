@@ -1,5 +1,6 @@
 import type { Beginning } from './world.ts'
 
+const right = { rate: 1, ahead: 0 } as const
 const still = { rate: 1, slept: 0 } as const
 
 const plain: Beginning = {
@@ -7,6 +8,7 @@ const plain: Beginning = {
   warm: true,
   secondHasRedis: true,
   drifts: [still, still],
+  walls: [right, right],
   faults: 1,
   reads: 2,
   unfits: 0,

@@ -1,13 +1,20 @@
 import type { Copies, Place } from '../../../src/cache/parts.ts'
 import type { Scheduler, Step } from './scheduler.ts'
 import type { Memory, Scripts } from './scripts.ts'
-import type { SimTime } from './time.ts'
+import type { SimTime, Wall } from './time.ts'
 
 export type Server = Memory & { run: string; up: boolean }
 type Connection = { server: Server; reign: string; open: boolean }
 
 /** What a wrong variant does not check when it connects. */
 export type Trust = Readonly<{ anyReign?: boolean; runAlone?: boolean; evictsAll?: boolean }>
+
+export type RedisParts = Readonly<{
+  scheduler: Scheduler
+  time: SimTime
+  /** The clocks of the two. */
+  walls: readonly [Wall, Wall]
+}>
 
 export type SimRedis = Readonly<{
   copiesOf: (machine: string) => Copies
@@ -23,20 +30,37 @@ export type SimRedis = Readonly<{
 
 const OUT_OF_MEMORY = new Error('OOM command not allowed')
 
+/** Of a process that is gone: that its connections have ended. */
+function answerOf<T>(server: Server, work: (memory: Memory) => T): T | Error {
+  try {
+    return server.up ? work(server) : new Error('the connection has ended')
+  } catch (error) {
+    return error as Error
+  }
+}
+
 /** Two Redis processes of which one follows the other, late, and a client of them per machine. */
 export function createRedis(
-  { scheduler, time }: Readonly<{ scheduler: Scheduler; time: SimTime }>,
+  { scheduler, time, walls }: RedisParts,
   scripts: Scripts,
   trust: Trust = {},
 ): SimRedis {
   let names = 0
-  const born = (master: boolean): Server => {
+  const born = (master: boolean, wall: Wall): Server => {
     names += 1
     const run = `run${names}`
     const [keys, ends] = [new Map<string, string>(), new Set<string>()]
-    return { run, replid: `id${names}`, master, up: true, keys, ends, now: time.wallOf(run) }
+    return {
+      run,
+      replid: `id${names}`,
+      master,
+      up: true,
+      keys,
+      ends,
+      now: time.wallOf(run, { ...wall }),
+    }
   }
-  const servers: [Server, Server] = [born(true), born(false)]
+  const servers: [Server, Server] = [born(true, walls[0]), born(false, walls[1])]
   const connections = new Map<string, Connection>()
   const machines: string[] = []
   let full = false
@@ -81,13 +105,7 @@ export function createRedis(
         name: `${machine}: Redis does ${name}`,
         kind: 'go',
         run: () => {
-          if (!server.up) return
-          let answer: T | Error
-          try {
-            answer = work(server)
-          } catch (error) {
-            answer = error as Error
-          }
+          const answer = answerOf(server, work)
           scheduler.add({
             name: `${machine} hears of ${name}`,
             kind: 'go',

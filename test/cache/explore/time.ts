@@ -5,7 +5,7 @@ import type { Scheduler, Step } from './scheduler.ts'
 export type Drift = { rate: number; slept: number }
 
 /** A Redis process's clock: people and time servers set it. */
-type Wall = { ahead: number }
+export type Wall = { rate: number; ahead: number }
 
 /** What a wrong variant does not assume: see docs/cache.md. */
 export type Assumes = Readonly<{ nothingOfClocks?: boolean }>
@@ -16,14 +16,16 @@ export type SimTime = Readonly<{
   now: () => number
   clockOf: (machine: string, drift: Drift) => SteadyClock
   /** What a clock that can be set says, in milliseconds. */
-  wallOf: (server: string) => () => number
-  /** What may befall the clocks: of processes or of Redis, but not of both in one schedule. */
+  wallOf: (server: string, wall: Wall) => () => number
+  /** What may befall the clocks: of processes or of Redis, but not of both within a lease. */
   faults: () => readonly Step[]
 }>
 
 /** What time may go on by when nothing is due: around what the protocol waits for. */
 const LEAPS = [40, 120, 480, 530] as const
 const TIME_MAX = 20_000
+/** Longer than a lease that a slow clock gives: what is as far apart does not befall one lease. */
+const APART_MS = 600
 /** What a clock is set by: an hour either way, and about a lease. */
 const SETS = [3_600_000, -3_600_000, -500] as const
 
@@ -33,8 +35,9 @@ export function createTime(scheduler: Scheduler, assumes: Assumes = {}): SimTime
   const timers = new Set<Timer>()
   const drifts = new Map<string, Drift>()
   const walls = new Map<string, Wall>()
-  let anySlept = false
-  let anySet = false
+  /** When somebody last stood still, and when a clock was last set. */
+  let slept = Number.NEGATIVE_INFINITY
+  let wasSet = Number.NEGATIVE_INFINITY
 
   const isDue = ({ due }: Timer): boolean => due()
   scheduler.source('go', () => [...timers].filter(isDue).map(({ step }) => step))
@@ -55,8 +58,8 @@ export function createTime(scheduler: Scheduler, assumes: Assumes = {}): SimTime
 
   function suspended([machine, drift]: readonly [string, Drift]): Step {
     const run = (): void => {
-      anySlept = true
       now += 600
+      slept = now
       drift.slept += 600
     }
     return { name: `${machine} is suspended for 600 ms`, kind: 'fault', run }
@@ -64,26 +67,25 @@ export function createTime(scheduler: Scheduler, assumes: Assumes = {}): SimTime
 
   function set([server, wall]: readonly [string, Wall], ms: number): Step {
     const run = (): void => {
-      anySet = true
+      wasSet = now
       wall.ahead += ms
     }
     return { name: `${server}'s clock is set by ${ms} ms`, kind: 'fault', run }
   }
 
   function faults(): Step[] {
-    const either = assumes.nothingOfClocks === true
-    const sleeps = either || !anySet ? [...drifts].map(suspended) : []
-    const sets = either || !anySlept ? [...walls] : []
+    const apart = assumes.nothingOfClocks === true ? 0 : APART_MS
+    const sleeps = now - wasSet >= apart ? [...drifts].map(suspended) : []
+    const sets = now - slept >= apart ? [...walls] : []
     return [...sleeps, ...sets.flatMap((wall) => SETS.map((ms) => set(wall, ms)))]
   }
 
   return {
     now: () => now,
     faults,
-    wallOf: (server) => {
-      const wall: Wall = { ahead: 0 }
+    wallOf: (server, wall) => {
       walls.set(server, wall)
-      return () => now + wall.ahead
+      return () => now * wall.rate + wall.ahead
     },
     clockOf: (machine, drift) => {
       drifts.set(machine, drift)

@@ -98,6 +98,18 @@ export const wrongs: readonly Wrong[] = [
     },
   },
   {
+    title: 'a Redis that is asked for the time behind the row',
+    focus: 'clocks',
+    plants: {
+      file: 'keeper.ts',
+      from: `        const sent = await momentOf(clock, copies)
+        const epoch = await table.read()`,
+      to: `        const monotonic = clock.monotonic()
+        const epoch = await table.read()
+        const sent = { ...(await momentOf(clock, copies)), monotonic }`,
+    },
+  },
+  {
     title: 'a machine that stands still while the clock of Redis is set back',
     focus: 'clocks',
     variant: { assumes: { nothingOfClocks: true } },

@@ -16,7 +16,7 @@ import type { Choose, Scheduler, Step } from './scheduler.ts'
 import { createScripts } from './scripts.ts'
 import type { Flaws } from './scripts.ts'
 import { createTime } from './time.ts'
-import type { Assumes, Drift } from './time.ts'
+import type { Assumes, Drift, Wall } from './time.ts'
 
 /** The modules of src/cache that run in production, or mutants of them. */
 export type Protocol = Readonly<{
@@ -48,6 +48,8 @@ export type Beginning = Readonly<{
   /** Whether the second writer's machine has a Redis. */
   secondHasRedis: boolean
   drifts: readonly [Drift, Drift]
+  /** The clocks of the two Redis. */
+  walls: readonly [Wall, Wall]
   faults: number
   reads: number
   /** So many copies that a machine finds do not serve it: they are of another version. */
@@ -65,6 +67,8 @@ export type Outcome = Readonly<{
   hits: number
   reads: number
   commits: number
+  /** Hits when all was still. */
+  behind: number
   opened: bigint
 }>
 
@@ -84,7 +88,11 @@ export async function play(
 ): Promise<Outcome> {
   const scheduler = createScheduler(turns)
   const time = createTime(scheduler, variant.assumes)
-  const redis = createRedis({ scheduler, time }, createScripts(variant.flaws), variant.trust)
+  const redis = createRedis(
+    { scheduler, time, walls: start.walls },
+    createScripts(variant.flaws),
+    variant.trust,
+  )
   const [server] = redis.servers
   if (!server) throw new Error('there is no Redis')
   const reign = redis.reignOf(server)
@@ -123,18 +131,26 @@ export async function play(
   }
   const ended = (): boolean => record.idle() || record.stale() !== null
   const trace = [...(await scheduler.run(choose, ended))]
-  // What is left behind is looked at, too: an old copy that nobody has read so far, and what the
-  // first reader behind it keeps.
-  if (start.state === 'off') {
-    const opened = (): boolean => machines.every(({ leased, rested }) => leased() || rested())
-    trace.push(...(await scheduler.run(plainest, opened)))
+  const hitsBefore = record.counts.hits
+  if (record.stale() === null) trace.push(...(await lookBehind()))
+  const behind = record.counts.hits - hitsBefore
+  return { trace, opened: database.epoch().number, behind, ...record.summary() }
+
+  /** An old copy that nobody has read so far, and what the first reader behind it keeps. */
+  async function lookBehind(): Promise<readonly string[]> {
+    for (const { rest } of machines) rest()
+    const mayOpen = start.state === 'off'
+    const known = (): boolean =>
+      machines.every(({ leased, rested }) => leased() || rested()) ||
+      (database.epoch().state === 'off' && !mayOpen)
+    const steps = [...(await scheduler.run(plainest, known))]
+    for (const { name, read } of machines) {
+      const once = { ...start, reads: 1, unfits: 0 }
+      void record.runs(look({ moment, name, database, read, record, start: once }))
+      steps.push(...(await scheduler.run(plainest, ended)))
+    }
+    return steps
   }
-  const behind = { ...start, reads: 1, unfits: 0 }
-  for (const { name, read } of machines) {
-    void record.runs(look({ moment, name, database, read, record, start: behind }))
-    trace.push(...(await scheduler.run(plainest, ended)))
-  }
-  return { trace, opened: database.epoch().number, ...record.summary() }
 }
 
 const plainest: Choose = (offers) => offers('go')[0] ?? offers('time')[0] ?? null
@@ -187,14 +203,20 @@ function buildMachine({ protocol }: Variant, parts: MachineParts) {
   const read = protocol.createReader({ copies, leases, versions, lost: keeper.lost })
   let ticks = 0
   let last = Number.POSITIVE_INFINITY
+  let keeping = false
   const keep = async (): Promise<void> => {
+    if (keeping) return
+    keeping = true
     for (; ticks < last; ticks++) {
       await keeper.tick()
       await clock.sleep(POLL_MS)
     }
+    keeping = false
   }
+  /** So many looks more, and then no more. */
   const rest = (): void => {
     last = ticks + TICKS
+    void keep()
   }
   return {
     name,
