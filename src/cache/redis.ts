@@ -99,7 +99,7 @@ export function createRedis(place: RedisPlace): Redis {
     reign: () => (connection?.usable() ? connection.reign : null),
     now: async () => {
       const one = connection
-      if (!one) throw new Error('not connected to a Redis')
+      if (!one?.usable()) throw new Error('not connected to a Redis')
       const ms = await answerIn(LOOK_MS, one.now()).catch((error: unknown) => {
         silences += 1
         if (silences >= SILENCES && connection === one)

@@ -79,6 +79,8 @@ const standbys = (one: string, other: string): Series => ({
   'patroni_sync_standby{instance="a"}': one,
   'patroni_sync_standby{instance="b"}': other,
 })
+const offs = 'farthing_cache_reads_total{instance="s",outcome="off"}'
+const hits = 'farthing_cache_reads_total{instance="s",outcome="hit"}'
 const on = 'farthing_cache_state{instance="s",state="on"}'
 
 /** What is told after so many minutes, and the same with one thing otherwise, when nothing is. */
@@ -113,6 +115,14 @@ const cases: readonly (readonly [alert: string, minutes: number, bad: Series, go
   ['NobodySignsIn', 10, { [authLayers]: '0x20' }, { [authLayers]: '1x20' }],
   ['CacheIsOff', 20, { [on]: '0x30' }, { [on]: '1x30' }],
   ['CacheIsOff', 20, { [on]: '1x5 0x30' }, {}],
+  ['CacheIsSilent', 40, { [on]: '1x60', [offs]: '0+9x60', [hits]: '0+8x60' }, { [on]: '1x60' }],
+  ['CacheIsSilent', 40, { [on]: '1x60', [offs]: '0+9x60' }, { [on]: '0x60', [offs]: '0+9x60' }],
+  [
+    'CacheIsSilent',
+    40,
+    { [on]: '1x60', [offs]: '0+9x60', [hits]: '99x60' },
+    { [on]: '1x60', [offs]: '0+1x60', [hits]: '0+9x60' },
+  ],
   [
     'CacheFencesFail',
     20,

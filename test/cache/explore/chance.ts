@@ -22,7 +22,7 @@ export const focuses = [
 ] as const
 export type Focus = (typeof focuses)[number]
 
-/** Of clocks that are slowed down, or catch up, as far as the protocol allows for. */
+/** Of clocks that are being corrected by as much as chrony does: 1.18 apart. */
 const SLOW = 0.917
 const FAST = 1.083
 const rates = [SLOW, 1, FAST] as const

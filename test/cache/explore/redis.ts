@@ -57,7 +57,7 @@ export function createRedis(
       up: true,
       keys,
       ends,
-      now: time.wallOf(run, { ...wall }),
+      now: time.wallOf(`Redis ${names}`, { ...wall }),
     }
   }
   const servers: [Server, Server] = [born(true, walls[0]), born(false, walls[1])]

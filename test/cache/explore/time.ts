@@ -22,10 +22,10 @@ export type SimTime = Readonly<{
 }>
 
 /** What time may go on by when nothing is due: around what the protocol waits for. */
-const LEAPS = [40, 120, 480, 530] as const
+const LEAPS = [40, 120, 480, 620] as const
 const TIME_MAX = 20_000
-/** Longer than a lease that a slow clock gives: what is as far apart does not befall one lease. */
-const APART_MS = 600
+/** Longer than a lease, and the answer before it, by a slow clock: what is so far apart has two. */
+const APART_MS = 700
 /** What a clock is set by: an hour either way, and about a lease. */
 const SETS = [3_600_000, -3_600_000, -500] as const
 

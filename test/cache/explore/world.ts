@@ -73,6 +73,8 @@ export type Outcome = Readonly<{
 }>
 
 const USER = 'u'
+/** How long a Redis has to tell the time, as in src/cache/redis.ts. */
+const TIME_MS = 50
 /** Looks of each keeper at the row within a schedule. */
 const TICKS = 7
 /** An epoch that is off by then opens at one of the next looks: see OFF_MIN_MS. */
@@ -189,9 +191,25 @@ const never = (): number => 0
 function buildMachine({ protocol }: Variant, parts: MachineParts) {
   const { name, database, clock, copies } = parts
   const table = database.tableOf(name)
+  const inTime: Copies = {
+    ...copies,
+    now: async () => {
+      const asked = clock.monotonic()
+      const reading = await copies.now()
+      if (clock.monotonic() - asked > TIME_MS) throw new Error('it took too long')
+      return reading
+    },
+  }
   const leases = protocol.createLeases(clock)
   const endings = protocol.createEndings(clock)
-  const keeper = protocol.createKeeper({ table, copies, leases, endings, clock, chance: never })
+  const keeper = protocol.createKeeper({
+    table,
+    copies: inTime,
+    leases,
+    endings,
+    clock,
+    chance: never,
+  })
   const fence = protocol.createFence({
     enter: async (tx) => await database.enter(name, tx as unknown as Tx),
     table,
