@@ -7,11 +7,13 @@ import { text } from 'node:stream/consumers'
 const ANSWER_WITHIN_MS = 10_000
 /** An address that is gone for good says nothing, and the next one may be well. */
 const CONNECT_WITHIN_MS = 1_000
-/** Shorter than whoever is asked keeps a connection that nobody uses. */
-const IDLE_MS = 4_000
 
-const kept = { keepAlive: true, timeout: IDLE_MS }
-const agents = { 'http:': new PlainAgent(kept), 'https:': new TlsAgent(kept) } as const
+/**
+ * A connection for each question. One that is kept may have ended, unnoticed so far, and then it
+ * looks as if the question might have been heard.
+ */
+const fresh = { keepAlive: false }
+const agents = { 'http:': new PlainAgent(fresh), 'https:': new TlsAgent(fresh) } as const
 
 export type Said = Readonly<{ status: number; text: string }>
 
@@ -45,13 +47,11 @@ async function send(url: URL, secret: string, body: string): Promise<IncomingMes
   const late = setTimeout(() => {
     sending.destroy(new Error(`no connection within ${CONNECT_WITHIN_MS} ms`))
   }, CONNECT_WITHIN_MS)
-  const opened = (): void => {
-    open = true
-    clearTimeout(late)
-  }
   sending.once('socket', (socket) => {
-    if (sending.reusedSocket) opened()
-    else socket.once(tls ? 'secureConnect' : 'connect', opened)
+    socket.once(tls ? 'secureConnect' : 'connect', () => {
+      open = true
+      clearTimeout(late)
+    })
   })
   sending.once('response', resolve)
   sending.once('error', (error) => {

@@ -121,6 +121,25 @@ test('what may have been heard is not said twice, and the next question goes els
   }
 })
 
+test('a way that ends after an answer is noticed before anything is said again', async () => {
+  const well = await wellDoor()
+  const server = createServer((socket) => {
+    const text = '{"accessToken":"token"}'
+    const head = `HTTP/1.1 200 OK\r\ncontent-length: ${text.length}\r\nconnection: keep-alive`
+    socket.once('data', () => {
+      socket.write(`${head}\r\n\r\n${text}`)
+      // Whoever says more on it finds out too late.
+      socket.on('data', () => socket.destroy())
+    })
+    socket.on('error', () => undefined)
+  })
+  const layer = createRemoteAuth([await listen(server), well.url], 'back')
+  await layer.signIn(ada, place)
+  server.close()
+  await layer.signIn(ada, place)
+  assert.equal(well.asked.length, 1)
+})
+
 test('an answer is an answer, also one that refuses', async () => {
   const well = await wellDoor()
   const refusing = await badDoor((socket) => {

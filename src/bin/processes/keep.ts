@@ -129,5 +129,8 @@ export async function stopAll(places: readonly Place[]): Promise<void> {
 async function stopMember({ child, ended }: Member): Promise<void> {
   child.kill('SIGTERM')
   const alarm = sleep(STOP_WITHIN_MS, 'late' as const, { ref: false })
-  if ((await Promise.race([ended, alarm])) === 'late') child.kill('SIGKILL')
+  if ((await Promise.race([ended, alarm])) !== 'late') return
+  child.kill('SIGKILL')
+  // Or it would be there for a moment longer than whoever stopped it.
+  await ended
 }
