@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { findShown } from '../db/citus/shown.ts'
 import type { Queryable } from '../db/query.ts'
 import { AppError } from '../errors.ts'
 import type { UserId } from '../ids/ids.ts'
@@ -81,7 +82,7 @@ export function createSignIn(parts: SignInParts): SignIn {
 
   /** A closed user's password is as wrong as any. */
   async function verdictOn(userId: UserId | null, password: string): Promise<Verdict> {
-    const user = userId === null ? null : await findUser(db, userId)
+    const user = userId && (await findShown(db, async () => await findUser(db, userId)))
     const known = user !== null && user.status !== 'closed'
     return await directory.verify(known ? userId : null, password)
   }

@@ -1,6 +1,6 @@
 import { isLockTimeout } from '../db/errors.ts'
 import type { Pool } from '../db/pool.ts'
-import { areFinished } from '../db/citus/recovery.ts'
+import { areFinished } from '../db/citus/shown.ts'
 import type { Queryable, Session } from '../db/query.ts'
 import { inTransaction } from '../db/tx.ts'
 import { AppError } from '../errors.ts'
@@ -12,6 +12,8 @@ import type { Epoch, EpochTable, Versions } from './parts.ts'
 const EPOCH_LOCK = 0x63616368
 /** A writer in limbo must not stop all others: opening is tried again later. */
 const OPEN_LOCK_MS = 200
+/** Commits under way are through with both phases by then; what a crash left is not. */
+const SETTLES_MS = 100
 
 const columns = 'number, tag, state, reign, why'
 
@@ -104,7 +106,7 @@ export function createEpochTable(pool: Pool): EpochTable {
  * copy, and nobody fences when it is finished.
  */
 async function isSettled(tx: Session): Promise<boolean> {
-  return !tx.spread || (await areFinished(tx))
+  return !tx.spread || (await areFinished(tx, SETTLES_MS))
 }
 
 const versionsStatement = {

@@ -1,3 +1,4 @@
+import { findShown } from '../db/citus/shown.ts'
 import { inTransaction } from '../db/tx.ts'
 import { AppError } from '../errors.ts'
 import { newId } from '../ids/ids.ts'
@@ -31,7 +32,7 @@ export async function customerOf(
   const { pool } = parts
   const known = await userByIdentity(pool, outsider)
   if (known === null) return await open(parts, outsider)
-  const user = await findUser(pool, known)
+  const user = await findShown(pool, async () => await findUser(pool, known))
   if (!user) throw new Error('an identity has lost its user')
   if (user.status === 'closed') {
     throw new AppError('action_forbidden', { why: 'the account was closed' })

@@ -1,10 +1,11 @@
 import type { Directory } from '../auth/directory.ts'
+import { findShown } from '../db/citus/shown.ts'
 import { AppError } from '../errors.ts'
 import { newId } from '../ids/ids.ts'
 import type { UserId } from '../ids/ids.ts'
 import { walletOf } from '../ledger/account.ts'
 import { openAccounts } from '../ledger/store.ts'
-import { userByLogin } from '../users/find.ts'
+import { findUser, userByLogin } from '../users/find.ts'
 import { openUser } from '../users/open.ts'
 import type { Key, SignUp } from './asks.ts'
 import type { QuietParts } from './parts.ts'
@@ -71,10 +72,11 @@ async function earlierSignUp(
   key: Key,
   taken = new AppError('contact_taken', { field: '/email' }),
 ): Promise<Answered<UserId>> {
-  const caller = key === null ? null : await userByLogin(parts.pool, ask.email)
-  if (!caller) throw taken
+  const { pool } = parts
+  const caller = key === null ? null : await userByLogin(pool, ask.email)
+  if (!caller || !(await findShown(pool, async () => await findUser(pool, caller)))) throw taken
   const record = requestRecord(parts.digestKey, signUpRequest(caller, ask, key), null)
-  const found = record ? await requests.findRequests(parts.pool, [record]) : []
+  const found = record ? await requests.findRequests(pool, [record]) : []
   const earlier = record && found.length > 0 ? replayOf<UserId>(record, found).subject : null
   if (!earlier) throw taken
   return { value: earlier, replayed: true }

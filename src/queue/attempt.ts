@@ -2,21 +2,23 @@ import type { JobHelpers } from 'graphile-worker'
 import { inTime } from '../time.ts'
 import { jobNames, secretMembers, timeoutOf } from './jobs.ts'
 import type { JobEvent, JobName, JobTimeouts, RunJob } from './jobs.ts'
+import type { Shown } from './shown.ts'
 
 const ERROR_TEXT_MAX = 1_000
 /** Shorter ones may be part of any word. */
 const SECRET_LENGTH_MIN = 4
 
 /** What the queue's library calls for each attempt, by the job's name. */
-export function taskList(run: RunJob, timeouts: JobTimeouts) {
-  return Object.fromEntries(jobNames.map((name) => [name, taskFor(name, run, timeouts)]))
+export function taskList(run: RunJob, shown: Shown, timeouts: JobTimeouts) {
+  return Object.fromEntries(jobNames.map((name) => [name, taskFor(name, run, shown, timeouts)]))
 }
 
 /** Payloads were typed when they were added, and come back as they were stored. */
-function taskFor(name: JobName, run: RunJob, timeouts: JobTimeouts) {
+function taskFor(name: JobName, run: RunJob, shown: Shown, timeouts: JobTimeouts) {
   return async (payload: unknown, { job }: Pick<JobHelpers, 'job'>) => {
     const event = { jobId: job.id, attempt: job.attempts, name, payload } as JobEvent
     try {
+      await shown()
       await inTime(timeoutOf(name, timeouts), async (signal) => await run(event, signal))
     } catch (error) {
       throw tellable(error, payload)

@@ -1,5 +1,6 @@
 import { Pool, type ClientConfig, type PoolClient } from 'pg'
 import { placeIn } from '../db/hosts.ts'
+import type { Queryable } from '../db/query.ts'
 import { within } from '../time.ts'
 import { queueLogger } from './logger.ts'
 
@@ -29,6 +30,8 @@ export async function close(
 
 export type Connections = Readonly<{
   pool: Pool
+  /** One of them for a single read. */
+  db: Queryable
   close: () => Promise<void>
 }>
 
@@ -45,6 +48,7 @@ export function openConnections(databaseUrl: string, max: number): Connections {
   })
   return {
     pool: tamed(pool, () => closed),
+    db: { query: async (text, values) => await pool.query(text as string, values?.slice()) },
     close: async () => {
       closed = true
       await close(pool.end(), open)

@@ -15,6 +15,7 @@ import type { JobTimeouts, RunJob } from './jobs.ts'
 import { attemptsOf } from './jobs.ts'
 import { openLease } from './lease.ts'
 import { queueLogger } from './logger.ts'
+import { openShown, type Shown } from './shown.ts'
 
 /** What came of one attempt. `parked` is a failure after which the job is not tried again. */
 export type JobOutcome = Readonly<{
@@ -115,7 +116,9 @@ async function runUntilTrouble(
   let runner: Runner | null = null
   try {
     if (!either.aborted) {
-      runner = await startRunner(runnerOptions(options, connections.pool, lease.hold, end))
+      const shown = await openShown(connections.db)
+      const { pool } = connections
+      runner = await startRunner(runnerOptions(options, pool, shown, lease.hold, end))
       runner.promise.then(() => end(new Error('the runner ended by itself')), end)
       onStarted()
     }
@@ -130,6 +133,7 @@ async function runUntilTrouble(
 function runnerOptions(
   { run, timeouts, concurrency }: RunJobsOptions,
   pgPool: Pool,
+  shown: Shown,
   hold: (runner: string) => Promise<void>,
   onTrouble: (error: unknown) => void,
 ): RunnerOptions {
@@ -153,7 +157,7 @@ function runnerOptions(
     pollInterval: POLL_MS,
     logger: queueLogger,
     noHandleSignals: true,
-    taskList: taskList(run, timeouts),
+    taskList: taskList(run, shown, timeouts),
     // Without these two, the library does not wait for its note of how a job ended, and a database
     // that is away at that moment ends our process with an unhandled rejection.
     preset: {

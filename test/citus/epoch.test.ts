@@ -4,11 +4,11 @@ import { createEpochTable } from '../../src/cache/store.ts'
 import { finishCommits } from '../../src/db/citus/recovery.ts'
 import { AppError } from '../../src/errors.ts'
 import type { AccountId } from '../../src/ledger/account.ts'
-import { nextCommit, startProxy, type Proxy } from '../chaos/kit/proxy.ts'
+import { nextCommit, type Proxy } from '../chaos/kit/proxy.ts'
 import { noCitus } from '../kit/citus/cluster.ts'
 import { until } from '../kit/until.ts'
 import { type Books, openBooks, payment, quiet } from '../ledger/books.ts'
-import { type Cluster, openCluster } from './kit.ts'
+import { type Cluster, openCluster, proxySecond, SECOND_PHASE } from './kit.ts'
 
 const here = { skip: noCitus }
 const FINISHED_WITHIN_MS = 10_000
@@ -22,11 +22,7 @@ before(async () => {
   if (noCitus !== false) return
   books = await openBooks()
   cluster = await openCluster(books.url)
-  const [, worker] = cluster.workers
-  assert(worker, 'a cluster for tests has two workers')
-  proxy = await startProxy(`postgresql://${worker.host}:${worker.port}/`)
-  const port = new URL(proxy.url).port
-  await cluster.ask(`select citus_update_node(${worker.id}, '127.0.0.1', ${port})`)
+  proxy = await proxySecond(cluster)
 })
 after(async () => {
   if (noCitus !== false) return
@@ -42,7 +38,7 @@ test('no epoch opens while a commit is left between its phases', here, async () 
   const table = createEpochTable(books.pool)
   const row = await table.read()
   const next = { tag: `${row.number + 1n}-a`, reign: 'a/b' }
-  proxy.plan(nextCommit('cut-before', /^COMMIT PREPARED/i))
+  proxy.plan(nextCommit('cut-before', SECOND_PHASE))
   await assert.rejects(ledger.post(payment(first, second, 10n)), (error) => {
     return error instanceof AppError && error.code === 'outcome_unknown'
   })

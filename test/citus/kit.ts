@@ -1,8 +1,10 @@
+import assert from 'node:assert/strict'
 import { after, before } from 'node:test'
 import { Client } from 'pg'
 import { AppError } from '../../src/errors.ts'
 import type { TransactionId } from '../../src/ids/ids.ts'
 import type { AccountId } from '../../src/ledger/account.ts'
+import { type Proxy, startProxy } from '../chaos/kit/proxy.ts'
 import { databaseAt, noCitus, runAt } from '../kit/citus/cluster.ts'
 import { testServer } from '../kit/server.ts'
 import { type Books, openBooks, payment, quiet } from '../ledger/books.ts'
@@ -51,6 +53,19 @@ export async function openCluster(databaseUrl: string): Promise<Cluster> {
     },
     close: async () => await client.end(),
   }
+}
+
+/** What begins the second phase of a commit, on a worker. */
+export const SECOND_PHASE = /^COMMIT PREPARED/i
+
+/** Puts a proxy between the coordinator and its second worker. */
+export async function proxySecond({ ask, workers }: Cluster): Promise<Proxy> {
+  const [, worker] = workers
+  assert(worker, 'a cluster for tests has two workers')
+  const proxy = await startProxy(`postgresql://${worker.host}:${worker.port}/`)
+  const port = new URL(proxy.url).port
+  await ask(`select citus_update_node(${worker.id}, '127.0.0.1', ${port})`)
+  return proxy
 }
 
 /** Books on the cluster while the tests of a file run; none where there is no cluster. */

@@ -9,11 +9,11 @@ import { AppError } from '../../src/errors.ts'
 import type { AccountId } from '../../src/ledger/account.ts'
 import { lockAccounts, setAccountState } from '../../src/ledger/store.ts'
 import { addJob } from '../../src/queue/jobs.ts'
-import { nextCommit, startProxy, type Proxy } from '../chaos/kit/proxy.ts'
+import { nextCommit, type Proxy } from '../chaos/kit/proxy.ts'
 import { noCitus } from '../kit/citus/cluster.ts'
 import { until } from '../kit/until.ts'
 import { type Books, openBooks, payment, quiet } from '../ledger/books.ts'
-import { type Cluster, openCluster } from './kit.ts'
+import { type Cluster, openCluster, proxySecond, SECOND_PHASE } from './kit.ts'
 
 const here = { skip: noCitus }
 const RECOVERED_WITHIN_MS = 10_000
@@ -29,11 +29,7 @@ before(async () => {
   if (noCitus !== false) return
   books = await openBooks()
   cluster = await openCluster(books.url)
-  const [, worker] = cluster.workers
-  assert(worker, 'a cluster for tests has two workers')
-  proxy = await startProxy(`postgresql://${worker.host}:${worker.port}/`)
-  const port = new URL(proxy.url).port
-  await cluster.ask(`select citus_update_node(${worker.id}, '127.0.0.1', ${port})`)
+  proxy = await proxySecond(cluster)
   const accounts = await cluster.oneOnEach(await books.accounts(12, 1_000n))
   ;[first, second] = accounts as [AccountId, AccountId]
 })
@@ -54,7 +50,7 @@ const prepared = async (): Promise<number> => {
 
 test('a commit that lost a worker between its phases is finished in time', here, async () => {
   const ledger = books.ledger({ passengers: quiet })
-  proxy.plan(nextCommit('cut-before', /^COMMIT PREPARED/i))
+  proxy.plan(nextCommit('cut-before', SECOND_PHASE))
   const ride = payment(first, second, 10n)
   await assert.rejects(ledger.post(ride), (error) => {
     return error instanceof AppError && error.code === 'outcome_unknown'

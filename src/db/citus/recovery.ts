@@ -1,9 +1,8 @@
 import { channel } from 'node:diagnostics_channel'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { repeatedly } from '../../time.ts'
 import type { Repeated } from '../../time.ts'
 import type { Queryable } from '../query.ts'
-import { hasCitus } from './shards.ts'
+import { isSpread } from './shards.ts'
 
 /**
  * Publishes a CommitsLook whenever it is another one than before, or something was finished; and
@@ -35,39 +34,6 @@ const lookStatement = `
 /** One process at a time. Citus commits what its coordinator committed, and rolls back the rest. */
 const finishStatement = `select recover_prepared_transactions() as finished
   where pg_try_advisory_xact_lock(${LOCK})`
-
-const preparedStatement = `
-  select node, success, result as gids from (
-    select nodename || ':' || nodeport as node, success, result
-    from run_command_on_workers($command$
-      select coalesce(string_agg(gid, ' '), '') from pg_prepared_xacts
-      where gid like 'citus%' and database = current_database() $command$)
-    union all
-    select 'coordinator', true, coalesce(string_agg(gid, ' '), '') from pg_prepared_xacts
-    where gid like 'citus%' and database = current_database()) each`
-
-const SETTLES_LOOKS = 5
-const SETTLES_PAUSE_MS = 20
-
-/**
- * Whether every commit that was between its phases when this was asked is through with both, on all
- * nodes. False when one is not after some looks, as after a crash, or a worker does not answer.
- */
-export async function areFinished(db: Queryable): Promise<boolean> {
-  let waiting: readonly string[] | null = null
-  for (let look = 1; look <= SETTLES_LOOKS; look++) {
-    type Node = { node: string; success: boolean; gids: string }
-    const { rows } = await db.query<Node>(preparedStatement)
-    if (!rows.every(({ success }) => success)) return false
-    const now = rows.flatMap(({ node, gids }) =>
-      gids.split(' ').flatMap((gid) => (gid === '' ? [] : `${node} ${gid}`)),
-    )
-    waiting = (waiting ?? now).filter((one) => now.includes(one))
-    if (waiting.length === 0) return true
-    await sleep(SETTLES_PAUSE_MS)
-  }
-  return false
-}
 
 /** Looks once for commits that are left between their two phases, and finishes them. */
 export async function finishCommits(db: Queryable): Promise<CommitsLook> {
@@ -107,9 +73,4 @@ export function watchCommits(db: Queryable): Repeated {
     }
     return spread !== false
   })
-}
-
-async function isSpread(db: Queryable): Promise<boolean> {
-  const { rows } = await db.query<{ spread: boolean }>(`select ${hasCitus} as spread`)
-  return rows[0]?.spread === true
 }

@@ -13,6 +13,12 @@ export const allTogether: ByShard = (rows) => [rows]
 /** Whether the books are spread by Citus, as seen from a session. Costs one look at the catalog. */
 export const hasCitus = `to_regclass('pg_catalog.pg_dist_shard') is not null`
 
+/** Whether rows lie on the workers of a cluster, which show what was committed one by one. */
+export async function isSpread(db: Queryable): Promise<boolean> {
+  const { rows } = await db.query<{ spread: boolean }>(`select ${hasCitus} as spread`)
+  return rows[0]?.spread === true
+}
+
 /** Null when the books are not spread, for want of Citus's workers. */
 export async function readShards(db: Queryable): Promise<ByShard | null> {
   const { rows } = await db.query<{ first: number }>(

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { finishCommits } from '../../src/db/citus/recovery.ts'
+import { areFinished } from '../../src/db/citus/shown.ts'
+import { inTransaction } from '../../src/db/tx.ts'
+import type { AccountId } from '../../src/ledger/account.ts'
+import { setAccountState } from '../../src/ledger/store.ts'
+import { addJob } from '../../src/queue/jobs.ts'
+import { type JobRunner, runJobs } from '../../src/queue/run.ts'
+import { calm, nextCommit, type Fault, type Proxy } from '../chaos/kit/proxy.ts'
+import { noCitus } from '../kit/citus/cluster.ts'
+import { until } from '../kit/until.ts'
+import { type Books, openBooks } from '../ledger/books.ts'
+import { type Cluster, openCluster, proxySecond, SECOND_PHASE } from './kit.ts'
+
+const here = { skip: noCitus }
+/** Many times what a job waits for before it is begun. */
+const SOON_MS = 1_000
+
+let books: Books
+let cluster: Cluster
+/** Stands between the coordinator and its second worker, where the account is. */
+let proxy: Proxy
+let account: AccountId
+let jobs: JobRunner | null = null
+/** The account's state, as each job found it. */
+let seen: unknown[] = []
+
+before(async () => {
+  if (noCitus !== false) return
+  books = await openBooks()
+  cluster = await openCluster(books.url)
+  proxy = await proxySecond(cluster)
+  const accounts = await cluster.oneOnEach(await books.accounts(12, 1_000n))
+  ;[, account] = accounts as [AccountId, AccountId]
+})
+afterEach(async () => {
+  await jobs?.stop()
+  seen = []
+  if (noCitus !== false) return
+  proxy.plan(calm)
+  proxy.release()
+  await until('no commit is left', async () => {
+    await finishCommits(books.pool)
+    return await areFinished(books.pool, SOON_MS)
+  })
+})
+after(async () => {
+  if (noCitus !== false) return
+  await cluster.close()
+  await books.close()
+  await proxy.close()
+})
+
+const stateNow = async (): Promise<unknown> => {
+  const { rows } = await books.pool.query<{ state: string }>(
+    'select state from account where account_id = $1',
+    [account],
+  )
+  return rows[0]?.state
+}
+
+function startJobs(): void {
+  jobs = runJobs({
+    databaseUrl: books.url,
+    run: async () => void seen.push(await stateNow()),
+    concurrency: 2,
+    timeouts: { shortMs: 60_000, longMs: 60_000 },
+  })
+}
+
+/** Changes the account on its worker and adds a job on the coordinator, in one transaction. */
+async function changeTo(state: 'open' | 'blocked'): Promise<void> {
+  await inTransaction(
+    books.pool,
+    async (tx) => {
+      await setAccountState(tx, account, state)
+      await addJob(tx, 'audit', {}, {})
+    },
+    { lockTimeoutMs: 1_000 },
+  )
+}
+
+const nextSecondPhase = (fault: Fault) => nextCommit(fault, SECOND_PHASE)
+
+/** A runner has the job of the change, or is through with it. */
+const isTaken = async (): Promise<boolean> => {
+  const rows = await cluster.ask('select from graphile_worker.jobs where locked_at is not null')
+  return rows.length === 1 || seen.length > 1
+}
+
+test('a job is not begun before its worker shows what was committed with it', here, async () => {
+  await changeTo('open')
+  startJobs()
+  await until('the first one ran', () => seen.length === 1)
+  proxy.plan(nextSecondPhase('stall-before'))
+  const changing = changeTo('blocked')
+  await until('a runner has the job', isTaken)
+  await sleep(SOON_MS)
+  assert.equal(await stateNow(), 'open', 'the worker still shows what was before')
+  assert.deepEqual(seen, ['open'])
+  proxy.plan(calm)
+  proxy.release()
+  await changing
+  await until('it ran', () => seen.length === 2)
+  assert.deepEqual(seen, ['open', 'blocked'])
+})
+
+test('nor when a crash left the commit between its phases', here, async () => {
+  await changeTo('open')
+  startJobs()
+  await until('the first one ran', () => seen.length === 1)
+  proxy.plan(nextSecondPhase('cut-before'))
+  await changeTo('blocked').catch(() => 'its outcome is not known')
+  await until('a runner has the job', isTaken)
+  await sleep(SOON_MS)
+  assert.equal(await stateNow(), 'open', 'the worker still shows what was before')
+  assert.deepEqual(seen, ['open'])
+  await until('it was finished', async () => (await finishCommits(books.pool)).finished > 0)
+  await until('it ran', () => seen.length === 2)
+  assert.deepEqual(seen, ['open', 'blocked'])
+})
