@@ -19,7 +19,6 @@ import {
   makeCluster,
   nodesOf,
   onEachNode,
-  runAt,
   shut,
 } from '../test/kit/citus/cluster.ts'
 import { startMailServer } from '../test/messages/mail-server.ts'
@@ -113,7 +112,6 @@ async function makeOn(citusUrl: string): Promise<Server> {
   await ensureRole(nodes)
   await makeCluster(nodes, name)
   const url = new URL(databaseAt(nodes[0] ?? '', name))
-  await runAt(url.href, 'grant execute on function recover_prepared_transactions() to farthing')
   url.username = 'farthing'
   return {
     url: url.href,

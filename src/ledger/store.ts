@@ -6,6 +6,7 @@ import {
   timeArray,
   uuidArray,
 } from '../db/arrays.ts'
+import { countedAsWrite } from '../db/citus/commit.ts'
 import type { Queryable, Session } from '../db/query.ts'
 import type { TransactionId } from '../ids/ids.ts'
 import { printTime } from '../time.ts'
@@ -16,10 +17,13 @@ import type { Account, AccountId, Accounts, Entry } from './account.ts'
 const accountColumns =
   'account_id as id, floor, state, version, balance, held, sent, withdrawn, sending, withdrawing, at'
 
+const lock = `select ${accountColumns} from account
+         where account_id = any($1::uuid[]) order by account_id for update`
+
 const lockStatement = {
   name: 'ledger_lock',
-  text: `select ${accountColumns} from account
-         where account_id = any($1::uuid[]) order by account_id for update`,
+  text: lock,
+  spread: `${countedAsWrite('account', 'account_id = any($1::uuid[])', 'version')} ${lock}`,
 }
 
 /**

@@ -74,7 +74,9 @@ async function earlierSignUp(
 ): Promise<Answered<UserId>> {
   const { pool } = parts
   const caller = key === null ? null : await userByLogin(pool, ask.email)
-  if (!caller || !(await findShown(pool, async () => await findUser(pool, caller)))) throw taken
+  if (!caller) throw taken
+  // The name may be to be seen before the user, and the request that lies beside them.
+  await findShown(pool, async () => await findUser(pool, caller), 'outcome_unknown')
   const record = requestRecord(parts.digestKey, signUpRequest(caller, ask, key), null)
   const found = record ? await requests.findRequests(pool, [record]) : []
   const earlier = record && found.length > 0 ? replayOf<UserId>(record, found).subject : null

@@ -113,10 +113,11 @@ async function runUntilTrouble(
   const lease = await openLease(options.databaseUrl, end)
   const most = options.concurrency + SPARE_CONNECTIONS
   const connections = openConnections(options.databaseUrl, most)
+  const ended = new AbortController()
   let runner: Runner | null = null
   try {
     if (!either.aborted) {
-      const shown = await openShown(connections.db)
+      const shown = await openShown(connections.db, ended.signal)
       const { pool } = connections
       runner = await startRunner(runnerOptions(options, pool, shown, lease.hold, end))
       runner.promise.then(() => end(new Error('the runner ended by itself')), end)
@@ -125,6 +126,7 @@ async function runUntilTrouble(
     if (!either.aborted) await once(either, 'abort')
   } finally {
     await within(DRAIN_MS, drain(runner))
+    ended.abort()
     await Promise.all([lease.release(stopping.aborted), connections.close()])
   }
   if (!stopping.aborted) throw trouble.signal.reason

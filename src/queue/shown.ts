@@ -1,14 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isSpread } from '../db/citus/shards.ts'
 import { areFinished } from '../db/citus/shown.ts'
 import type { Queryable } from '../db/query.ts'
 
-/** Longer than a commit that a crash left between its phases stays so. */
-const PATIENCE_MS = 12_000
+/** While a worker is away jobs wait, and use up none of their attempts. Longer, and they do. */
+const PATIENCE_MS = 600_000
+const LOOK_MS = 2_000
+const AGAIN_MS = 1_000
 
 /**
  * Waits until all that had been committed when it was called is to be seen.
  *
- * @throws Error when it is not within twelve seconds, or two times that if another one waits.
+ * @throws Error when it is not within ten minutes, or the runner has ended.
  */
 export type Shown = () => Promise<void>
 
@@ -17,17 +20,37 @@ export type Shown = () => Promise<void>
  * coordinator first, where jobs are, and then on the workers: for a moment, and after a crash for
  * seconds, there is the job and not yet its payment, or the code that it sends. A job that took
  * this for "nothing to do" would be lost.
+ *
+ * @param ended Then its jobs are anybody's, and none is begun any more.
  */
-export async function openShown(db: Queryable): Promise<Shown> {
+export async function openShown(db: Queryable, ended: AbortSignal): Promise<Shown> {
   if (!(await isSpread(db))) return async () => undefined
-  return oneForAll(async () => {
-    if (await areFinished(db, PATIENCE_MS)) return
-    throw new Error('what was committed with the job is not to be seen yet on all workers')
-  })
+  return oneForAll(async () => await waitFor(db, ended))
+}
+
+async function waitFor(db: Queryable, ended: AbortSignal): Promise<void> {
+  const end = performance.now() + PATIENCE_MS
+  for (;;) {
+    const failure = await tryOnce(db)
+    if (ended.aborted) throw new Error('the runner has ended')
+    if (!failure) return
+    if (performance.now() > end) throw failure
+    await sleep(AGAIN_MS)
+  }
+}
+
+/** Null: all shows. */
+async function tryOnce(db: Queryable): Promise<Error | null> {
+  try {
+    if (await areFinished(db, LOOK_MS)) return null
+    return new Error('what was committed with the job is not to be seen yet on all workers')
+  } catch (cause) {
+    return new Error('the workers cannot be asked what they show', { cause })
+  }
 }
 
 /** One look at a time. It is for all who asked before it began. */
-function oneForAll(look: () => Promise<void>): Shown {
+export function oneForAll(look: () => Promise<void>): Shown {
   let last: Promise<unknown> = Promise.resolve()
   let next: Promise<void> | null = null
 

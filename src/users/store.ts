@@ -1,4 +1,6 @@
 import { textArray, uuidArray } from '../db/arrays.ts'
+import { countedAsWrite } from '../db/citus/commit.ts'
+import { untilShown } from '../db/citus/shown.ts'
 import type { Queryable } from '../db/query.ts'
 import type { UserId } from '../ids/ids.ts'
 import { printTime } from '../time.ts'
@@ -30,9 +32,12 @@ export async function readUsers(db: Queryable, ids: readonly UserId[]): Promise<
   return rows
 }
 
+const lock = `select ${userColumns} from app_user where user_id = $1 for update`
+
 const lockStatement = {
   name: 'users_lock',
-  text: `select ${userColumns} from app_user where user_id = $1 for update`,
+  text: lock,
+  spread: `${countedAsWrite('app_user', 'user_id = $1', 'view_version')} ${lock}`,
 }
 
 export async function lockUser(tx: Queryable, userId: UserId): Promise<User | null> {
@@ -132,12 +137,21 @@ const releaseStatement = {
   text: 'delete from login_name where value = any($1::text[]) and user_id = $2',
 }
 
+/**
+ * Gives up names of a user whose row is locked. One that they took with their change before, on
+ * another worker than theirs, may not be to be seen yet: left behind, nobody could have it again.
+ */
 export async function releaseNames(
   tx: Queryable,
   userId: UserId,
   names: readonly string[],
 ): Promise<void> {
-  await tx.query(releaseStatement, [textArray(names), userId])
+  const values = [textArray(names), userId]
+  const { rowCount: gone } = await tx.query(releaseStatement, values)
+  if (gone === names.length) return
+  await untilShown(tx)
+  const { rowCount: more } = await tx.query(releaseStatement, values)
+  if ((gone ?? 0) + (more ?? 0) !== names.length) throw new Error('a user has lost a name')
 }
 
 export type ContactCode = Readonly<{

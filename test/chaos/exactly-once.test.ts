@@ -97,7 +97,7 @@ test('every answer that a caller heard is true for ever', limits, async (t) => {
     return calm.signal.aborted || heard.length >= last
   })
   calm.abort()
-  await load
+  await load.catch((error: unknown) => assert.fail(`${String(error)}\n${service.output()}`))
   t.diagnostic(`${heard.length} answers; kills: ${JSON.stringify(breaker.kills())}`)
   t.diagnostic(`${service.endings()} starts were given up by the service itself`)
 

@@ -26,6 +26,8 @@ let account: AccountId
 let jobs: JobRunner | null = null
 /** The account's state, as each job found it. */
 let seen: unknown[] = []
+let attempts: number[] = []
+let faults = 0
 
 before(async () => {
   if (noCitus !== false) return
@@ -38,13 +40,12 @@ before(async () => {
 afterEach(async () => {
   await jobs?.stop()
   seen = []
+  attempts = []
   if (noCitus !== false) return
   proxy.plan(calm)
+  proxy.open()
   proxy.release()
-  await until('no commit is left', async () => {
-    await finishCommits(books.pool)
-    return await areFinished(books.pool, SOON_MS)
-  })
+  await allFinished()
 })
 after(async () => {
   if (noCitus !== false) return
@@ -52,6 +53,13 @@ after(async () => {
   await books.close()
   await proxy.close()
 })
+
+async function allFinished(): Promise<void> {
+  await until('no commit is left', async () => {
+    await finishCommits(books.pool)
+    return await areFinished(books.pool, SOON_MS)
+  })
+}
 
 const stateNow = async (): Promise<unknown> => {
   const { rows } = await books.pool.query<{ state: string }>(
@@ -64,7 +72,10 @@ const stateNow = async (): Promise<unknown> => {
 function startJobs(): void {
   jobs = runJobs({
     databaseUrl: books.url,
-    run: async () => void seen.push(await stateNow()),
+    run: async ({ attempt }) => {
+      seen.push(await stateNow())
+      attempts.push(attempt)
+    },
     concurrency: 2,
     timeouts: { shortMs: 60_000, longMs: 60_000 },
   })
@@ -95,6 +106,7 @@ test('a job is not begun before its worker shows what was committed with it', he
   startJobs()
   await until('the first one ran', () => seen.length === 1)
   proxy.plan(nextSecondPhase('stall-before'))
+  faults += 1
   const changing = changeTo('blocked')
   await until('a runner has the job', isTaken)
   await sleep(SOON_MS)
@@ -113,11 +125,22 @@ test('nor when a crash left the commit between its phases', here, async () => {
   await until('the first one ran', () => seen.length === 1)
   proxy.plan(nextSecondPhase('cut-before'))
   await changeTo('blocked').catch(() => 'its outcome is not known')
-  await until('a runner has the job', isTaken)
+  assert.equal(proxy.faults(), ++faults)
   await sleep(SOON_MS)
-  assert.equal(await stateNow(), 'open', 'the worker still shows what was before')
-  assert.deepEqual(seen, ['open'])
-  await until('it was finished', async () => (await finishCommits(books.pool)).finished > 0)
+  await allFinished()
   await until('it ran', () => seen.length === 2)
   assert.deepEqual(seen, ['open', 'blocked'])
+})
+
+test('while a worker is away a job waits, and uses up no attempt', here, async () => {
+  startJobs()
+  await addJob(books.pool, 'audit', {}, {})
+  await until('the first one ran', () => seen.length === 1)
+  proxy.shut()
+  await addJob(books.pool, 'audit', {}, {})
+  await sleep(2 * SOON_MS)
+  assert.equal(seen.length, 1)
+  proxy.open()
+  await until('it ran', () => seen.length === 2)
+  assert.deepEqual(attempts, [1, 1])
 })

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { endTickets, insertOnlyTicket } from '../../src/auth/tickets/store.ts'
 import { finishCommits, watchCommits } from '../../src/db/citus/recovery.ts'
 import { areFinished } from '../../src/db/citus/shown.ts'
+import { inTransaction } from '../../src/db/tx.ts'
 import { AppError } from '../../src/errors.ts'
 import { customerOf } from '../../src/payments/customer.ts'
+import { after as later, DAY, systemClock } from '../../src/time.ts'
+import { lockUser, raiseView } from '../../src/users/store.ts'
 import { calm, type Fault, type Proxy } from '../chaos/kit/proxy.ts'
 import { noCitus } from '../kit/citus/cluster.ts'
 import { here as atHome } from '../kit/auth.ts'
@@ -20,6 +25,7 @@ let world: World
 let cluster: Cluster
 /** Stands between the coordinator and its second worker. */
 let proxy: Proxy
+let phones = 2_000_000
 
 before(async () => {
   if (noCitus !== false) return
@@ -31,10 +37,7 @@ afterEach(async () => {
   if (noCitus !== false) return
   proxy.plan(calm)
   proxy.release()
-  await until('no commit is left', async () => {
-    await finishCommits(world.pool)
-    return await areFinished(world.pool, SOON_MS)
-  })
+  await allFinished()
 })
 after(async () => {
   if (noCitus !== false) return
@@ -42,6 +45,13 @@ after(async () => {
   await world.end()
   await proxy.close()
 })
+
+async function allFinished(): Promise<void> {
+  await until('no commit is left', async () => {
+    await finishCommits(world.pool)
+    return await areFinished(world.pool, SOON_MS)
+  })
+}
 
 function everySecondPhase(fault: Fault): void {
   proxy.plan({ ...calm, statement: SECOND_PHASE, commit: () => fault })
@@ -71,31 +81,104 @@ async function untilAnswered<T>(ask: () => Promise<T>): Promise<T> {
   })
 }
 
-test('a sign-up that a crash left between its phases is found by its key', here, async () => {
+/** Does it while every second phase of the second worker is lost, and what follows at once. */
+async function leaveAndGoOn<T>(leave: () => Promise<unknown>, goOn: () => Promise<T>): Promise<T> {
+  const faults = proxy.faults()
   everySecondPhase('cut-before')
-  const signUps = Array.from({ length: 24 }, (_, n) => async () => {
+  await leave()
+  assert(proxy.faults() > faults, 'commits are left between their phases')
+  proxy.plan(calm)
+  const going = goOn()
+  const finishing = (async () => {
+    await sleep(SOON_MS)
+    const watch = watchCommits(world.pool)
+    await going.catch(() => undefined)
+    await watch.stop()
+  })()
+  const [answer] = await Promise.all([going, finishing])
+  return answer
+}
+
+const signUps = (name: string, many: number) =>
+  Array.from({ length: many }, (_, n) => {
     const ask = {
-      email: `left${n}@example.com`,
-      phoneNumber: `+141520000${String(n).padStart(2, '0')}`,
+      email: `${name}${n}@example.com`,
+      phoneNumber: `+1415${String(++phones)}`,
       password: 'a long pass phrase',
       displayName: null,
       handle: null,
     }
-    return await world.auth.layer.signUp(ask, `sign-up-${n}`, atHome)
+    return async () => await world.auth.layer.signUp(ask, `sign-up-${name}-${n}`, atHome)
   })
-  const first = Promise.all(signUps.map(untilAnswered))
-  await until('commits are left', () => proxy.faults() > 5)
-  await sleep(3 * SOON_MS)
-  proxy.plan(calm)
-  const watch = watchCommits(world.pool)
-  const users = await first
-  await watch.stop()
+
+test('a sign-up that a crash left between its phases is found by its key', here, async () => {
+  const asks = signUps('left', 24)
+  const users = await leaveAndGoOn(
+    async () => await Promise.allSettled(asks.map(async (ask) => await ask())),
+    async () => await Promise.all(asks.map(untilAnswered)),
+  )
   assert.equal(new Set(users.map(({ userId }) => userId)).size, 24)
-  const again = await Promise.all(signUps.map(async (signUp) => await signUp()))
+  const again = await Promise.all(asks.map(async (ask) => await ask()))
   assert.deepEqual(
     again,
     users.map(({ userId }) => ({ userId, replayed: true })),
   )
+})
+
+test('a name whose taking was left between its phases is given up all the same', here, async () => {
+  const users = await Promise.all(signUps('renames', 24).map(untilAnswered))
+  const rename = (to: string) =>
+    users.map(({ userId }, n) => async () => {
+      const patch = { handle: `${to}_${n}` }
+      await world.payments.changeProfile(userId, patch, `to-${to}`, { fresh: true })
+      return true
+    })
+  await leaveAndGoOn(
+    async () => await Promise.allSettled(rename('second').map(async (change) => await change())),
+    async () => await Promise.all(rename('third').map(untilAnswered)),
+  )
+  await allFinished()
+  const { rows } = await world.pool.query<{ value: string }>(
+    `select value from login_name where value ~ '_[0-9]+$' order by value`,
+  )
+  const wanted = users.map((_, n) => `third_${n}`)
+  assert.deepEqual(rows.map(({ value }) => value).sort(), wanted.sort())
+})
+
+test('a link that was left between its phases is ended all the same', here, async () => {
+  const users = await Promise.all(signUps('tickets', 24).map(untilAnswered))
+  const purpose = 'password-reset'
+  const hand = users.map(({ userId }) => async () => {
+    const expiresAt = later(systemClock.now(), DAY)
+    const digest = randomBytes(32)
+    await inTransaction(
+      world.pool,
+      async (tx) => {
+        await lockUser(tx, userId)
+        await insertOnlyTicket(tx, { digest, purpose, userId, expiresAt })
+        await raiseView(tx, userId)
+      },
+      { lockTimeoutMs: SOON_MS },
+    )
+  })
+  const end = users.map(({ userId }) => async () => {
+    await inTransaction(
+      world.pool,
+      async (tx) => {
+        await lockUser(tx, userId)
+        await endTickets(tx, userId, purpose)
+      },
+      { lockTimeoutMs: SOON_MS },
+    )
+    return true
+  })
+  await leaveAndGoOn(
+    async () => await Promise.allSettled(hand.map(async (give) => await give())),
+    async () => await Promise.all(end.map(untilAnswered)),
+  )
+  await allFinished()
+  const { rows } = await world.pool.query(`select from auth_ticket where purpose = '${purpose}'`)
+  assert.equal(rows.length, 0)
 })
 
 test('an outsider is found again while a worker does not show them yet', here, async () => {
@@ -104,13 +187,18 @@ test('an outsider is found again while a worker does not show them yet', here, a
     const arrive = async () =>
       await untilAnswered(async () => await customerOf(world.parts, outsider))
     everySecondPhase('stall-before')
-    const first = arrive()
-    await Promise.race([first, until('it is held', () => proxy.silent() > 0)])
-    await sleep(MOMENT_MS) // the other worker commits
-    const second = arrive()
-    await Promise.race([second, sleep(MOMENT_MS)])
+    let answered = false
+    const first = arrive().finally(() => (answered = true))
+    const second = (async () => {
+      await until('it is held, or need not be', () => answered || proxy.silent() > 0)
+      await sleep(MOMENT_MS) // the other worker commits
+      return await arrive()
+    })()
+    const both = Promise.all([first, second])
+    await Promise.race([both, sleep(3 * MOMENT_MS)])
     proxy.plan(calm)
     proxy.release()
-    assert.equal(await second, await first)
+    const [one, other] = await both
+    assert.equal(other, one)
   }
 })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { watchCommits } from '../../src/db/citus/recovery.ts'
@@ -6,9 +7,15 @@ import { isLockTimeout } from '../../src/db/errors.ts'
 import { beginning } from '../../src/db/session.ts'
 import { inTransaction } from '../../src/db/tx.ts'
 import { AppError } from '../../src/errors.ts'
+import type { UserId } from '../../src/ids/ids.ts'
 import type { AccountId } from '../../src/ledger/account.ts'
 import { lockAccounts, setAccountState } from '../../src/ledger/store.ts'
+import type { Passenger } from '../../src/payments/ride/passenger.ts'
+import { createPassengers } from '../../src/payments/ride/passengers.ts'
+import { findRequests, insertRequests } from '../../src/payments/ride/store.ts'
+import type { Digest } from '../../src/payments/rules/fingerprint.ts'
 import { addJob } from '../../src/queue/jobs.ts'
+import { systemClock } from '../../src/time.ts'
 import { nextCommit, type Proxy } from '../chaos/kit/proxy.ts'
 import { noCitus } from '../kit/citus/cluster.ts'
 import { until } from '../kit/until.ts'
@@ -24,14 +31,18 @@ let cluster: Cluster
 let proxy: Proxy
 let first: AccountId
 let second: AccountId
+/** Beside the first. */
+let neighbour: AccountId
 
 before(async () => {
   if (noCitus !== false) return
   books = await openBooks()
   cluster = await openCluster(books.url)
   proxy = await proxySecond(cluster)
-  const accounts = await cluster.oneOnEach(await books.accounts(12, 1_000n))
-  ;[first, second] = accounts as [AccountId, AccountId]
+  const ids = await books.accounts(12, 1_000n)
+  ;[first, second] = (await cluster.oneOnEach(ids)) as [AccountId, AccountId]
+  const others = await cluster.oneOnEach(ids.filter((id) => id !== first))
+  ;[neighbour] = others as [AccountId]
 })
 after(async () => {
   if (noCitus !== false) return
@@ -115,6 +126,44 @@ test('what is written on one worker and on the coordinator commits together', he
   assert.equal(await jobs(), before)
   const [row] = await cluster.ask(`select state from account where account_id = '${second}'`)
   assert.equal(row?.['state'], 'open')
+})
+
+const request = () => ({
+  caller: second as string as UserId,
+  key: randomUUID() as Digest,
+  ask: randomUUID() as Digest,
+  action: 'a test',
+  subject: null,
+})
+
+test('a worker that was only locked, and copied to, commits with the others', here, async () => {
+  const faults = proxy.faults()
+  const made = request()
+  proxy.plan(nextCommit('cut-before', /^PREPARE TRANSACTION/i))
+  const copying = inTransaction(
+    books.pool,
+    async (tx) => {
+      await lockAccounts(tx, [second])
+      await insertRequests(tx, [made], systemClock.now())
+    },
+    { lockTimeoutMs: 1_000 },
+  )
+  await assert.rejects(copying)
+  assert.equal(proxy.faults(), faults + 1, 'it was to commit in two phases')
+  assert.deepEqual(await findRequests(books.pool, [made]), [])
+})
+
+test('so does the request of a job, away from the money that it books', here, async () => {
+  const faults = proxy.faults()
+  const made = request()
+  const ledger = books.ledger({ passengers: createPassengers(null) })
+  const passenger: Passenger = { request: made, step: { is: 'internal' } }
+  const ride = payment(first, neighbour, 1n, { passenger })
+  proxy.plan(nextCommit('cut-before', /^PREPARE TRANSACTION/i))
+  await ledger.post(ride).catch((error: unknown) => assert(error instanceof AppError))
+  assert.equal(proxy.faults(), faults + 1, 'it was to commit in two phases')
+  const rows = await findRequests(books.pool, [made])
+  assert.equal((await books.entries()).get(ride.movement.transaction) ?? 0, 2 * rows.length)
 })
 
 test('nobody waits longer for a lock on a worker than they said', here, async () => {

@@ -1,3 +1,4 @@
+import { untilShown } from '../../db/citus/shown.ts'
 import type { Queryable } from '../../db/query.ts'
 import type { UserId } from '../../ids/ids.ts'
 import { printTime } from '../../time.ts'
@@ -30,13 +31,6 @@ export async function insertTicket(db: Queryable, ticket: Ticket): Promise<void>
   await db.query(insertStatement, [digest, purpose, userId, facts, printTime(expiresAt)])
 }
 
-const insertOnlyStatement = {
-  name: 'auth_insert_only_ticket',
-  text: `insert into auth_ticket (digest, purpose, user_id, expires_at)
-         select $1::bytea, $2::text, $3::uuid, $4::timestamptz
-         where not exists (select 1 from auth_ticket where user_id = $3 and purpose = $2)`,
-}
-
 /** A ticket of one user, which belongs to nothing else. */
 export type OwnTicket = Readonly<{
   digest: Buffer
@@ -45,10 +39,17 @@ export type OwnTicket = Readonly<{
   expiresAt: Micros
 }>
 
-/** Keeps a ticket, unless its user has another of its kind. Their row must be locked. */
+const hasStatement = {
+  name: 'auth_has_ticket',
+  text: 'select 1 from auth_ticket where user_id = $1 and purpose = $2 limit 1',
+}
+
+/** Keeps a ticket, unless its user, whose row must be locked, has another of its kind. */
 export async function insertOnlyTicket(tx: Queryable, ticket: OwnTicket): Promise<void> {
-  const { digest, purpose, userId, expiresAt } = ticket
-  await tx.query(insertOnlyStatement, [digest, purpose, userId, printTime(expiresAt)])
+  // One that was handed out before may lie on a worker that does not show it yet.
+  await untilShown(tx)
+  const { rows } = await tx.query(hasStatement, [ticket.userId, ticket.purpose])
+  if (rows.length === 0) await insertTicket(tx, { ...ticket, binding: null })
 }
 
 const readStatement = {
@@ -95,7 +96,8 @@ const endStatement = {
   text: 'delete from auth_ticket where user_id = $1 and purpose = $2',
 }
 
-/** Ends all tickets of a kind that a user has. */
+/** Ends all tickets of a kind that a user has, whose row must be locked. */
 export async function endTickets(tx: Queryable, userId: UserId, purpose: Purpose): Promise<void> {
+  await untilShown(tx) // as above
   await tx.query(endStatement, [userId, purpose])
 }

@@ -230,9 +230,27 @@ function* writeNew(
   }
   if (rows.length > 0) yield store.insertTransactions(tx, rows)
   yield* codes
-  const requests = settled.flatMap(({ ride }) => ride.passenger.request ?? [])
-  const at = settled.flatMap(({ verdict }) => (verdict.outcome === 'void' ? [] : verdict.at))[0]
-  if (requests.length > 0 && at !== undefined) yield requestStore.insertRequests(tx, requests, at)
+  yield* writeRequests(tx, settled)
+}
+
+/** Those of jobs one by one: their wallets are not locked, see `insertRequest`. */
+function* writeRequests(
+  tx: Queryable,
+  settled: readonly Settled<Passenger, Reason>[],
+): Generator<Promise<unknown>> {
+  const made = settled.flatMap(({ ride: { passenger }, verdict }) =>
+    passenger.request && verdict.outcome !== 'void'
+      ? { ...passenger, request: passenger.request, at: verdict.at }
+      : [],
+  )
+  const { jobs = [], people = [] } = Object.groupBy(made, ({ step }) =>
+    step.is === 'internal' ? 'jobs' : 'people',
+  )
+  for (const { request, at } of jobs) yield requestStore.insertRequest(tx, request, at)
+  const [first] = people
+  if (!first) return
+  const requests = people.map(({ request }) => request)
+  yield requestStore.insertRequests(tx, requests, first.at)
 }
 
 function* writeNext(

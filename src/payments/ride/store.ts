@@ -16,6 +16,7 @@ const insertRequestsStatement = {
 
 export const REQUEST_ONCE = 'request_pkey'
 
+/** Beside the locked wallets of the callers: see `countedAsWrite`. */
 export async function insertRequests(
   tx: Queryable,
   rows: readonly RequestRecord[],
@@ -29,6 +30,19 @@ export async function insertRequests(
     uuidArray(rows.map(({ subject }) => subject)),
     printTime(at),
   ])
+}
+
+const insertRequestStatement = {
+  name: 'payments_insert_request',
+  text: `insert into request (user_id, key_digest, request_digest, action, subject_id, created_at)
+         values ($1, $2, $3, $4, $5, $6)`,
+}
+
+/** The same for one whose caller's wallet is not locked: Citus counts it as a write by itself. */
+export async function insertRequest(tx: Queryable, row: RequestRecord, at: Micros): Promise<void> {
+  const { caller, key, ask, action, subject } = row
+  const values = [caller, key, ask, action, subject, printTime(at)]
+  await tx.query(insertRequestStatement, values)
 }
 
 /** A request that was carried out. */

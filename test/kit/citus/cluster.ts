@@ -81,6 +81,9 @@ export async function makeCluster(nodes: readonly string[], name: string): Promi
     await runAt(databaseAt(coordinator, name), `select citus_add_node('${hostname}', ${port})`)
   }
   await runAt(coordinator, `alter database ${name} set citus.shard_count = ${SHARDS}`)
+  // The role recovers what a crash leaves between the two phases of a commit.
+  const grant = 'grant execute on function recover_prepared_transactions() to farthing'
+  await runAt(databaseAt(coordinator, name), grant)
 }
 
 /** A migrated cluster to copy from: nobody may connect to it, Citus's own processes neither. */
@@ -89,10 +92,6 @@ export async function makeTemplate(nodes: readonly string[], name: string): Prom
   const url = new URL(databaseAt(nodes[0] ?? '', name))
   url.username = 'farthing'
   await migrate({ url: url.href, migrations: await readMigrations(), alongside: migrateQueue })
-  const [coordinator = ''] = nodes
-  // The role recovers what a crash leaves between the two phases of a commit.
-  const grant = 'grant execute on function recover_prepared_transactions() to farthing'
-  await runAt(databaseAt(coordinator, name), grant)
   await shut(nodes, name)
 }
 
