@@ -40,6 +40,11 @@ export async function within(ms: number, work: Promise<unknown>): Promise<void> 
   }
 }
 
+/** Until the time is up, or the signal cuts it short: in either case there is nothing to hear. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined)
+}
+
 export class TooLate extends Error {
   override name = 'TooLate'
 }

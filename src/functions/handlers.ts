@@ -4,7 +4,7 @@ import { expireVerification } from './expire-verification.ts'
 import { settleInstruction, submitInstruction } from './instructions.ts'
 import { sendContactCode, sendMessage, sendPaymentCode, sendSecret } from './messages.ts'
 import { sendMicroEntries } from './send-micro-entries.ts'
-import { auditBooks, eraseAuth, eraseOldNumbers, sweepWaiting } from './upkeep.ts'
+import { auditBooks, endTickets, eraseAuth, eraseOldNumbers, sweepWaiting } from './upkeep.ts'
 
 /** Which function answers which job. */
 const functions: { readonly [N in JobName]: JobFunction<N> } = {
@@ -12,6 +12,7 @@ const functions: { readonly [N in JobName]: JobFunction<N> } = {
   'send-secret': sendSecret,
   'send-contact-code': sendContactCode,
   'send-payment-code': sendPaymentCode,
+  'end-tickets': endTickets,
   'submit-instruction': submitInstruction,
   'settle-instruction': settleInstruction,
   'expire-verification': expireVerification,

@@ -5,7 +5,7 @@ import { AppError } from '../errors.ts'
 import type { AccountId, Entry } from './account.ts'
 import { inTime } from './connection.ts'
 import type { OwnConnection } from './connection.ts'
-import { hasEntry, lockAccounts } from './store.ts'
+import { hasEntry, waitForAccounts } from './store.ts'
 
 /** How long to look for the truth after a commit whose answer was lost. */
 const RESOLVE_DEADLINE_MS = 4_000
@@ -27,7 +27,7 @@ export async function findOut(
     try {
       const tx = await inTime(own.get(), left)
       await inTime(tx.query('begin'), left)
-      await inTime(lockAccounts(tx, accounts), left)
+      await inTime(waitForAccounts(tx, accounts), left)
       const stands = await inTime(hasEntry(tx, mark), left)
       if (!stands) {
         await inTime(tx.query('rollback'), left)

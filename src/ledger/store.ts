@@ -7,7 +7,7 @@ import {
   uuidArray,
 } from '../db/arrays.ts'
 import { countedAsWrite } from '../db/citus/commit.ts'
-import type { Queryable, Session } from '../db/query.ts'
+import type { Queryable, Session, Statement } from '../db/query.ts'
 import type { TransactionId } from '../ids/ids.ts'
 import { printTime } from '../time.ts'
 import type { Micros } from '../time.ts'
@@ -31,10 +31,23 @@ const lockStatement = {
  * there in the order of their ids.
  */
 export async function lockAccounts(tx: Session, ids: readonly AccountId[]): Promise<Accounts> {
+  return await lockBy(lockStatement, tx, ids)
+}
+
+const waitStatement = { name: 'ledger_wait', text: lock }
+
+/** The same for who only wants to see what was being written: on Citus nothing is prepared. */
+export async function waitForAccounts(tx: Session, ids: readonly AccountId[]): Promise<void> {
+  await lockBy(waitStatement, tx, ids)
+}
+
+async function lockBy(
+  statement: Statement,
+  tx: Session,
+  ids: readonly AccountId[],
+): Promise<Accounts> {
   const pieces = tx.byShard(ids, (id) => id)
-  const locked = pieces.map(
-    async (piece) => await tx.query<Account>(lockStatement, [uuidArray(piece)]),
-  )
+  const locked = pieces.map(async (piece) => await tx.query<Account>(statement, [uuidArray(piece)]))
   const rows = (await Promise.all(locked)).flatMap((answer) => answer.rows)
   return new Map(rows.map((row) => [row.id, row]))
 }

@@ -5,7 +5,7 @@ import { inTransaction } from '../db/tx.ts'
 import { AppError } from '../errors.ts'
 import type { BankAccountId, TransactionId, UserId } from '../ids/ids.ts'
 import { walletOf } from '../ledger/account.ts'
-import { lockAccounts, readHistory, versionAt } from '../ledger/store.ts'
+import { waitForAccounts, readHistory, versionAt } from '../ledger/store.ts'
 import type { HistoryEntry } from '../ledger/store.ts'
 import { printTime, parseTime } from '../time.ts'
 import { digestKey } from './rules/fingerprint.ts'
@@ -163,7 +163,7 @@ async function findUnderLock(
     return await inTransaction(
       parts.pool,
       async (tx) => {
-        await lockAccounts(
+        await waitForAccounts(
           tx,
           wanted.map(({ caller }) => walletOf(caller)),
         )

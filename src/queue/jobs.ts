@@ -29,6 +29,8 @@ export type Jobs = {
     seed: string
   }
   'send-payment-code': { payerId: string; transactionId: string }
+  /** What was not to be seen when the user's tickets were ended: see auth/tickets. */
+  'end-tickets': { userId: string; purpose: string; expireBefore: string }
   'submit-instruction': { payerId: string; transactionId: string }
   'settle-instruction': { payerId: string; transactionId: string }
   'expire-verification': { payerId: string; transactionId: string }
@@ -61,6 +63,7 @@ export const attemptsOf: { readonly [N in JobName]: number } = {
   'send-secret': 12,
   'send-contact-code': 12,
   'send-payment-code': 12,
+  'end-tickets': 12,
   'submit-instruction': 25,
   'settle-instruction': 25,
   'expire-verification': 25,

@@ -1,6 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
 import { EventEmitter, once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   run as startRunner,
   type Runner,
@@ -8,7 +7,7 @@ import {
   type WorkerEvents,
 } from 'graphile-worker'
 import type { Pool } from 'pg'
-import { within } from '../time.ts'
+import { pause, within } from '../time.ts'
 import { openConnections } from './connections.ts'
 import { taskList } from './attempt.ts'
 import type { JobTimeouts, RunJob } from './jobs.ts'
@@ -190,9 +189,4 @@ function publish(outcome: JobOutcome['outcome'], job: AttemptedJob, error: unkno
  */
 async function drain(runner: Runner | null): Promise<void> {
   await Promise.allSettled([runner?.stop(), runner?.promise])
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  // Rejects when it is cut short, which is all that the signal is for.
-  await sleep(ms, undefined, { signal }).catch(() => undefined)
 }

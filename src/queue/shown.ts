@@ -1,7 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { isSpread } from '../db/citus/shards.ts'
 import { areFinished } from '../db/citus/shown.ts'
 import type { Queryable } from '../db/query.ts'
+import { pause } from '../time.ts'
+import { queueLogger } from './logger.ts'
 
 /** While a worker is away jobs wait, and use up none of their attempts. Longer, and they do. */
 const PATIENCE_MS = 600_000
@@ -11,7 +12,8 @@ const AGAIN_MS = 1_000
 /**
  * Waits until all that had been committed when it was called is to be seen.
  *
- * @throws Error when it is not within ten minutes, or the runner has ended.
+ * @throws Error when it is not within ten minutes, or twice that for who asked while others waited;
+ * or when the runner has ended.
  */
 export type Shown = () => Promise<void>
 
@@ -30,12 +32,13 @@ export async function openShown(db: Queryable, ended: AbortSignal): Promise<Show
 
 async function waitFor(db: Queryable, ended: AbortSignal): Promise<void> {
   const end = performance.now() + PATIENCE_MS
-  for (;;) {
+  for (let told = false; ; told = true) {
     const failure = await tryOnce(db)
     if (ended.aborted) throw new Error('the runner has ended')
     if (!failure) return
+    if (!told) queueLogger.warn(`Jobs wait: ${failure.message}`)
     if (performance.now() > end) throw failure
-    await sleep(AGAIN_MS)
+    await pause(AGAIN_MS, ended)
   }
 }
 
@@ -45,7 +48,7 @@ async function tryOnce(db: Queryable): Promise<Error | null> {
     if (await areFinished(db, LOOK_MS)) return null
     return new Error('what was committed with the job is not to be seen yet on all workers')
   } catch (cause) {
-    return new Error('the workers cannot be asked what they show', { cause })
+    return new Error(`the workers cannot be asked what they show: ${String(cause)}`, { cause })
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Queryable } from '../../db/query.ts'
 import type { UserId } from '../../ids/ids.ts'
+import { lockUser } from '../../users/store.ts'
 import { createAttempts } from './attempts.ts'
 import type { FactorParts } from './parts.ts'
 import { createPasskeys } from './passkeys/passkeys.ts'
@@ -7,7 +8,7 @@ import type { Passkeys } from './passkeys/passkeys.ts'
 import { createRecoveryCodes } from './recovery-codes.ts'
 import type { RecoveryCodes } from './recovery-codes.ts'
 import type { CodeMethod, SecondFactors } from './second-factors.ts'
-import { deleteFactors, lockFactors, readFactors } from './store.ts'
+import { deleteFactors, readFactors } from './store.ts'
 import { createTotp, digitsOf } from './totp.ts'
 import type { Totp } from './totp.ts'
 
@@ -47,7 +48,7 @@ export function createFactors(parts: FactorParts): Factors {
       )
     },
     removeAll: async (tx, userId) => {
-      await lockFactors(tx, userId)
+      await lockUser(tx, userId)
       await deleteFactors(tx, userId)
     },
   }

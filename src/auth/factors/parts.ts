@@ -5,10 +5,10 @@ import type { UserId } from '../../ids/ids.ts'
 import type { SealKeys } from '../../seal.ts'
 import type { Clock } from '../../time.ts'
 import { findUser } from '../../users/find.ts'
+import { lockUser } from '../../users/store.ts'
 import type { EventKind, Recorder, Whence } from '../guard/record.ts'
 import { tellOwner } from '../recovery/messages.ts'
 import type { Notice } from '../recovery/messages.ts'
-import { lockFactors } from './store.ts'
 import { transaction } from '../transaction.ts'
 
 /** How apps and authenticators name the house to its customers. */
@@ -38,7 +38,7 @@ export async function changeFactors<T>(
   return await inTransaction(
     pool,
     async (tx) => {
-      await lockFactors(tx, userId)
+      await lockUser(tx, userId)
       return await change(tx)
     },
     transaction,

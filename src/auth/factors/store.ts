@@ -5,19 +5,6 @@ import { printTime } from '../../time.ts'
 import type { Micros } from '../../time.ts'
 import type { SecondFactorsOf } from './second-factors.ts'
 
-/** First half of the advisory lock's key: "fact" in ASCII. The other half is a hash of the user. */
-const FACTORS_LOCK = 0x66616374
-
-const lockStatement = {
-  name: 'auth_lock_factors',
-  text: 'select pg_advisory_xact_lock($1::int, hashtext($2))',
-}
-
-/** Lets one change of a user's factors happen at a time, until the transaction ends. */
-export async function lockFactors(tx: Queryable, userId: UserId): Promise<void> {
-  await tx.query(lockStatement, [FACTORS_LOCK, userId])
-}
-
 const enrolledStatement = {
   name: 'auth_read_factors',
   text: `select exists (select 1 from totp where user_id = $1 and confirmed) as totp,

@@ -1,13 +1,14 @@
-import type { Queryable } from '../../db/query.ts'
+import type { Session } from '../../db/query.ts'
 import { inTransaction } from '../../db/tx.ts'
 import { AppError } from '../../errors.ts'
 import type { UserId } from '../../ids/ids.ts'
+import { after } from '../../time.ts'
 import { findUser } from '../../users/find.ts'
 import { lockUser } from '../../users/store.ts'
 import { passwordRefusal } from '../directories/password-rules.ts'
 import type { Whence } from '../guard/record.ts'
 import { guesserOf } from '../guard/throttle.ts'
-import { endTickets } from '../tickets/store.ts'
+import { CLOCKS_APART, endTickets } from '../tickets/own.ts'
 import { transaction } from '../transaction.ts'
 import { passwordChanged, tellOwner } from './messages.ts'
 import { knownOf } from './parts.ts'
@@ -78,12 +79,13 @@ async function recordRefusal(
 /** Sessions that began with the password before, while it was being changed, end too. */
 async function settle(
   { clock, sessions, record }: RecoveryParts,
-  tx: Queryable,
+  tx: Session,
   { userId, stays, whence }: PasswordChange,
 ): Promise<void> {
   const user = await lockUser(tx, userId)
   if (!user) throw new Error('A user whose password was changed has gone')
-  await endTickets(tx, userId, 'password-reset')
+  const sentBefore = after(clock.now(), CLOCKS_APART)
+  await endTickets(tx, { userId, purpose: 'password-reset', sentBefore })
   await sessions.endAll(tx, userId, stays)
   await tellOwner(tx, user, passwordChanged(), clock.now())
   await record({ ...whence, userId, kind: 'password_changed', outcome: 'done', facts: {} }, tx)

@@ -4,7 +4,7 @@ import { inTransaction } from '../../db/tx.ts'
 import { AppError } from '../../errors.ts'
 import type { UserId } from '../../ids/ids.ts'
 import { addJobs } from '../../queue/jobs.ts'
-import { after, DAY, HOUR, MINUTE, SECOND } from '../../time.ts'
+import { after, DAY, HOUR, SECOND } from '../../time.ts'
 import type { Micros } from '../../time.ts'
 import { findUser } from '../../users/find.ts'
 import { lockUser } from '../../users/store.ts'
@@ -13,7 +13,8 @@ import { needsSecond } from '../factors/second-factors.ts'
 import type { SecondFactors } from '../factors/second-factors.ts'
 import type { EventKind, Whence } from '../guard/record.ts'
 import { guesserOf } from '../guard/throttle.ts'
-import { endTickets, insertOnlyTicket, takeTicket } from '../tickets/store.ts'
+import { CLOCKS_APART, endTickets, OWN_TICKET_LIVES } from '../tickets/own.ts'
+import { insertOnlyTicket, takeTicket } from '../tickets/store.ts'
 import { transaction } from '../transaction.ts'
 import { factorResetCancelled, factorResetDone, provenContacts, tellOwner } from './messages.ts'
 import { PROVEN_FOR } from './parts.ts'
@@ -32,7 +33,6 @@ import * as store from './store.ts'
 const RESET_WAITS = 72n * HOUR
 /** For how long it may then be finished. */
 export const RESET_STAYS_READY = 7n * DAY
-const CODES_LIVE = 30n * MINUTE
 /** The owner is told when it is asked for, and again after a day and after two. */
 const TOLD_AFTER = [0n, DAY, 2n * DAY]
 const budgets = {
@@ -144,8 +144,8 @@ async function sendCodes(parts: FactorResetParts, proof: Proof): Promise<void> {
       }
       const digest = digestOfCodes(digestKey, userId, codes)
       const ticket = { digest, purpose: 'factor-proof', userId } as const
-      await endTickets(tx, userId, 'factor-proof')
-      await insertOnlyTicket(tx, { ...ticket, expiresAt: after(now, CODES_LIVE) })
+      await endTickets(tx, { userId, purpose: 'factor-proof', sentBefore: now })
+      await insertOnlyTicket(tx, { ...ticket, expiresAt: after(now, OWN_TICKET_LIVES) })
       const both: readonly Contact[] = [
         { channel: 'email', recipient: user.email },
         { channel: 'phone', recipient: user.phoneNumber },
@@ -261,7 +261,8 @@ async function finish(parts: FactorResetParts, proof: Proof): Promise<void> {
       }
       await store.deleteReset(tx, userId, reset.digest)
       await removeFactors(userId, tx)
-      await endTickets(tx, userId, 'password-reset')
+      const sentBefore = after(now, CLOCKS_APART)
+      await endTickets(tx, { userId, purpose: 'password-reset', sentBefore })
       await sessions.endAll(tx, userId, null)
       await tellOwner(tx, user, factorResetDone(), now)
       await record(event(userId, 'factor_reset', whence), tx)

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Queryable } from '../../db/query.ts'
+import type { Session } from '../../db/query.ts'
 import { inTransaction } from '../../db/tx.ts'
 import { AppError } from '../../errors.ts'
 import { NOBODY } from '../../ids/ids.ts'
 import type { UserId } from '../../ids/ids.ts'
 import { addJob } from '../../queue/jobs.ts'
-import { after, MINUTE } from '../../time.ts'
+import { after } from '../../time.ts'
 import type { Micros } from '../../time.ts'
 import { trustedEmail } from '../../users/code-recipient.ts'
 import { findUser, userByLogin } from '../../users/find.ts'
@@ -15,7 +15,8 @@ import { passwordRefusal } from '../directories/password-rules.ts'
 import { needsSecond } from '../factors/second-factors.ts'
 import type { Whence } from '../guard/record.ts'
 import { guesserOf } from '../guard/throttle.ts'
-import { endTickets, insertOnlyTicket, readTicket, takeTicket } from '../tickets/store.ts'
+import { CLOCKS_APART, endTickets, OWN_TICKET_LIVES } from '../tickets/own.ts'
+import { insertOnlyTicket, readTicket, takeTicket } from '../tickets/store.ts'
 import type { OwnTicket } from '../tickets/store.ts'
 import { transaction } from '../transaction.ts'
 import { passwordReset as resetNotice, tellOwner } from './messages.ts'
@@ -23,7 +24,6 @@ import { knownOf, PROVEN_FOR } from './parts.ts'
 import type { RecoveryParts } from './parts.ts'
 import { digestOfToken, newSeed, resetToken } from './secrets.ts'
 
-const LINK_LIVES = 30n * MINUTE
 /** No answer to who asks for a link comes earlier: its time must not tell whether one was sent. */
 const ANSWERED_AFTER_MS = 500
 const purpose = 'password-reset'
@@ -88,7 +88,7 @@ async function untilAnswered(startedAt: number): Promise<void> {
 
 async function sendLink(
   { clock, digestKey, record }: RecoveryParts,
-  tx: Queryable,
+  tx: Session,
   userId: UserId,
   whence: Whence,
 ): Promise<void> {
@@ -105,8 +105,8 @@ async function sendLink(
   }
   const seed = newSeed()
   const digest = digestOfToken(resetToken(digestKey, { userId, seed }))
-  await endTickets(tx, userId, purpose)
-  await insertOnlyTicket(tx, { digest, purpose, userId, expiresAt: after(now, LINK_LIVES) })
+  await endTickets(tx, { userId, purpose, sentBefore: now })
+  await insertOnlyTicket(tx, { digest, purpose, userId, expiresAt: after(now, OWN_TICKET_LIVES) })
   const job = { userId, channel: 'email', recipient, kind: purpose, seed } as const
   await addJob(tx, 'send-secret', job, {})
   await record({ ...whence, userId, kind, outcome: 'done', facts: {} }, tx)
@@ -206,13 +206,13 @@ async function putBack({ pool }: RecoveryParts, ticket: OwnTicket): Promise<void
 /** Sessions that began with the password before, while it was being replaced, end too. */
 async function settle(
   { clock, sessions, record }: RecoveryParts,
-  tx: Queryable,
+  tx: Session,
   userId: UserId,
   { whence }: ResetFinish,
 ): Promise<void> {
   const user = await lockUser(tx, userId)
   if (!user) throw new Error('A user whose password was reset has gone')
-  await endTickets(tx, userId, purpose)
+  await endTickets(tx, { userId, purpose, sentBefore: after(clock.now(), CLOCKS_APART) })
   await sessions.endAll(tx, userId, null)
   await tellOwner(tx, user, resetNotice(), clock.now())
   await record({ ...whence, userId, kind: 'password_reset', outcome: 'done', facts: {} }, tx)

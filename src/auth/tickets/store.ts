@@ -1,4 +1,3 @@
-import { untilShown } from '../../db/citus/shown.ts'
 import type { Queryable } from '../../db/query.ts'
 import type { UserId } from '../../ids/ids.ts'
 import { printTime } from '../../time.ts'
@@ -46,8 +45,6 @@ const hasStatement = {
 
 /** Keeps a ticket, unless its user, whose row must be locked, has another of its kind. */
 export async function insertOnlyTicket(tx: Queryable, ticket: OwnTicket): Promise<void> {
-  // One that was handed out before may lie on a worker that does not show it yet.
-  await untilShown(tx)
   const { rows } = await tx.query(hasStatement, [ticket.userId, ticket.purpose])
   if (rows.length === 0) await insertTicket(tx, { ...ticket, binding: null })
 }
@@ -91,13 +88,18 @@ export async function takeTicket(
   return rowCount === 1
 }
 
-const endStatement = {
-  name: 'auth_end_tickets',
-  text: 'delete from auth_ticket where user_id = $1 and purpose = $2',
+const deleteStatement = {
+  name: 'auth_delete_tickets',
+  text: `delete from auth_ticket
+         where user_id = $1 and purpose = $2 and ($3::timestamptz is null or expires_at < $3)`,
 }
 
-/** Ends all tickets of a kind that a user has, whose row must be locked. */
-export async function endTickets(tx: Queryable, userId: UserId, purpose: Purpose): Promise<void> {
-  await untilShown(tx) // as above
-  await tx.query(endStatement, [userId, purpose])
+/** Deletes a user's tickets of a kind: all, or those that end before a time. */
+export async function deleteTickets(
+  db: Queryable,
+  ask: Readonly<{ userId: UserId; purpose: string; expireBefore: Micros | null }>,
+): Promise<void> {
+  const { userId, purpose, expireBefore } = ask
+  const before = expireBefore === null ? null : printTime(expireBefore)
+  await db.query(deleteStatement, [userId, purpose, before])
 }

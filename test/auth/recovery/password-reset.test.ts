@@ -9,6 +9,7 @@ import { DAY, HOUR, MINUTE } from '../../../src/time.ts'
 import type { Micros } from '../../../src/time.ts'
 import { freshDatabase } from '../../kit/database.ts'
 import type { FreshDatabase } from '../../kit/database.ts'
+import { onCitus } from '../../kit/server.ts'
 import { codesOf, home, other, password, recoveryWorld, tokenIn } from './kit/world.ts'
 import type { Person } from './kit/world.ts'
 import type { RecoveryWorld } from './kit/world.ts'
@@ -268,7 +269,8 @@ test('neither a table nor a job holds a link, a password or a login', async () =
   const tickets = await rowsOf('auth_ticket')
   await finish(token)
   const rows = [...jobs, ...tickets, ...(await rowsOf('auth_event')), ...(await rowsOf('meter'))]
-  assert(jobs.length === 1 && tickets.length > 0)
+  // On Citus another one ends the links before, those that did not show yet.
+  assert(jobs.length === (onCitus() ? 2 : 1) && tickets.length > 0)
   for (const row of rows) {
     for (const secret of [token, other, password]) assert(!row.includes(secret), row)
   }

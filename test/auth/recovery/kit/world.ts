@@ -112,7 +112,8 @@ export function recoveryWorld(
     const { rows } = await pool.query<Row>(
       `with taken as (delete from graphile_worker._private_jobs returning *)
        select t.identifier as name, payload, run_at as "dueAt"
-       from taken join graphile_worker._private_tasks t on t.id = task_id order by taken.id`,
+       from taken join graphile_worker._private_tasks t on t.id = task_id
+       where t.identifier like 'send-%' order by taken.id`,
     )
     const made = rows.map(async ({ name, payload, dueAt }) => {
       const secret = name === 'send-secret'
