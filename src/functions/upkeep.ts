@@ -1,9 +1,7 @@
 import { eraseAllExpired } from '../auth/guard/erase.ts'
-import { deleteTickets } from '../auth/tickets/store.ts'
+import { endLateTickets } from '../auth/tickets/own.ts'
 import { eraseOld } from '../banks/erase.ts'
-import type { UserId } from '../ids/ids.ts'
 import { SWEPT_PER_PAGE, sweepWaiting as sweep } from '../payments/sweep.ts'
-import { parseTime } from '../time.ts'
 import type { JobFunction } from './event.ts'
 
 export const sweepWaiting: JobFunction<'sweep-waiting'> = async (_event, { payments }) => {
@@ -11,13 +9,7 @@ export const sweepWaiting: JobFunction<'sweep-waiting'> = async (_event, { payme
 }
 
 export const endTickets: JobFunction<'end-tickets'> = async ({ payload }, { payments }) => {
-  const expireBefore = parseTime(payload.expireBefore)
-  if (expireBefore === null) throw new Error('a job ends tickets of no time')
-  await deleteTickets(payments.pool, {
-    userId: payload.userId as UserId,
-    purpose: payload.purpose,
-    expireBefore,
-  })
+  await endLateTickets(payments.pool, payload)
 }
 
 /** A run erases so many at most; the next day's goes on. */

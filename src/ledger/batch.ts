@@ -40,14 +40,15 @@ export async function writeBatch<P, R>(
   lockMs: number,
 ): Promise<Written<R>> {
   const send = tx.gather()
-  const asking = Promise.all([
+  const asked = [
     begin(tx, lockMs),
     fence.enter(tx),
     store.lockAccounts(tx, accountsOf(rides)).catch(asAccountsLocked),
     passengers.look(tx, rides),
-  ])
+  ] as const
   send()
-  const [, raise, before, look] = await asking
+  await firstFailure(asked)
+  const [, raise, before, look] = await Promise.all(asked)
   const admit = await look(before, now)
   const movements = rides.map((ride) => ride.movement)
   const { after, verdicts } = post(before, movements, now, admit)
@@ -67,6 +68,16 @@ export async function writeBatch<P, R>(
     passengers.write(writer, settled),
   ])
   return { verdicts, mark, writes: writer.end() }
+}
+
+/**
+ * Waits for all that was asked in one transaction. Behind a statement that fails all others fail,
+ * too, and may be heard of sooner: the first in the order of asking says why.
+ */
+async function firstFailure(asked: readonly Promise<unknown>[]): Promise<void> {
+  const settled = await Promise.allSettled(asked)
+  const failed = settled.find((one): one is PromiseRejectedResult => one.status === 'rejected')
+  if (failed) throw failed.reason
 }
 
 /** Someone else kept an account locked for longer than the batch waits. */

@@ -30,7 +30,11 @@ export type Jobs = {
   }
   'send-payment-code': { payerId: string; transactionId: string }
   /** What was not to be seen when the user's tickets were ended: see auth/tickets. */
-  'end-tickets': { userId: string; purpose: string; expireBefore: string }
+  'end-tickets': {
+    userId: string
+    purpose: 'password-reset' | 'factor-proof'
+    expireBefore: string
+  }
   'submit-instruction': { payerId: string; transactionId: string }
   'settle-instruction': { payerId: string; transactionId: string }
   'expire-verification': { payerId: string; transactionId: string }

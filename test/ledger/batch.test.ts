@@ -7,7 +7,7 @@ import { connectLedger } from '../../src/db/pool.ts'
 import type { LedgerConnection } from '../../src/db/pool.ts'
 import { beginning } from '../../src/db/session.ts'
 import type { Account, AccountId } from '../../src/ledger/account.ts'
-import { accountsOf, writeBatch } from '../../src/ledger/batch.ts'
+import { accountsOf, AccountsLocked, writeBatch } from '../../src/ledger/batch.ts'
 import type { Written } from '../../src/ledger/batch.ts'
 import { commitBatch, createWriter, disagreementIn } from '../../src/ledger/commit.ts'
 import type { End } from '../../src/ledger/commit.ts'
@@ -140,6 +140,22 @@ test('rows of passengers stand or fall with the money', async () => {
   await commit(await write(rides, passengers))
   const { rows } = await books.pool.query('select name from ticket order by name')
   assert.deepEqual(rows, [{ name: 'large declined' }, { name: 'small posted' }])
+})
+
+test('what fails behind a lock that does not come is not taken for the reason', async () => {
+  const [alice, bob] = (await books.accounts(2, 10n)) as [AccountId, AccountId]
+  const other = await books.pool.lend()
+  await other.query('begin')
+  await other.query('select from account where account_id = $1 for update', [alice])
+  const passengers: Passengers<null, never> = {
+    look: async () => await Promise.reject(new Error('the transaction is aborted')),
+    write: quiet.write,
+  }
+  const locked = write([payment(alice, bob, 1n)], passengers)
+  await assert.rejects(locked, AccountsLocked)
+  await tx.query('rollback')
+  await other.query('rollback')
+  other.giveBack()
 })
 
 test('accounts are locked in the order of their ids, each once', async () => {

@@ -16,7 +16,7 @@ import { needsSecond } from '../factors/second-factors.ts'
 import type { Whence } from '../guard/record.ts'
 import { guesserOf } from '../guard/throttle.ts'
 import { CLOCKS_APART, endTickets, OWN_TICKET_LIVES } from '../tickets/own.ts'
-import { insertOnlyTicket, readTicket, takeTicket } from '../tickets/store.ts'
+import { deleteTickets, insertOnlyTicket, readTicket, takeTicket } from '../tickets/store.ts'
 import type { OwnTicket } from '../tickets/store.ts'
 import { transaction } from '../transaction.ts'
 import { passwordReset as resetNotice, tellOwner } from './messages.ts'
@@ -92,14 +92,16 @@ async function sendLink(
   userId: UserId,
   whence: Whence,
 ): Promise<void> {
-  const now = clock.now()
   const user = await lockUser(tx, userId)
+  const now = clock.now()
   const open = user !== null && user.status !== 'closed'
   const recipient = open ? linkRecipient(user, now) : null
   const kind = 'password_reset_asked'
   if (recipient === null) {
     const facts = { why: user === null ? 'unknown' : open ? 'no_proven_email' : 'closed' }
     const whose = user === null ? null : userId
+    // Asks the same workers as for everybody: one that is away must not tell who has a link.
+    await deleteTickets(tx, { userId: NOBODY, purpose, expireBefore: null })
     await record({ ...whence, userId: whose, kind, outcome: 'refused', facts }, tx)
     return
   }

@@ -3,9 +3,10 @@ import type { UserId } from '../../ids/ids.ts'
 import { printTime } from '../../time.ts'
 import type { Micros } from '../../time.ts'
 
+/** What a user was sent. */
+export type OwnPurpose = 'password-reset' | 'factor-proof'
 /** What a ticket is for: it is good for nothing else. */
-export type Purpose =
-  'password-reset' | 'factor-proof' | 'passkey-registration' | 'passkey-authentication'
+export type Purpose = OwnPurpose | 'passkey-registration' | 'passkey-authentication'
 
 /** What was handed out to be brought back once. Of it, the digest alone is kept. */
 export type Ticket = Readonly<{
@@ -33,7 +34,7 @@ export async function insertTicket(db: Queryable, ticket: Ticket): Promise<void>
 /** A ticket of one user, which belongs to nothing else. */
 export type OwnTicket = Readonly<{
   digest: Buffer
-  purpose: Purpose
+  purpose: OwnPurpose
   userId: UserId
   expiresAt: Micros
 }>
@@ -97,7 +98,7 @@ const deleteStatement = {
 /** Deletes a user's tickets of a kind: all, or those that end before a time. */
 export async function deleteTickets(
   db: Queryable,
-  ask: Readonly<{ userId: UserId; purpose: string; expireBefore: Micros | null }>,
+  ask: Readonly<{ userId: UserId; purpose: OwnPurpose; expireBefore: Micros | null }>,
 ): Promise<void> {
   const { userId, purpose, expireBefore } = ask
   const before = expireBefore === null ? null : printTime(expireBefore)
