@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { createEpochTable } from '../../src/cache/store.ts'
-import { finishCommits } from '../../src/db/citus/recovery.ts'
-import { areFinished } from '../../src/db/citus/shown.ts'
 import { AppError } from '../../src/errors.ts'
 import type { AccountId } from '../../src/ledger/account.ts'
 import { nextCommit, type Proxy } from '../chaos/kit/proxy.ts'
 import { noCitus } from '../kit/citus/cluster.ts'
 import { until } from '../kit/until.ts'
 import { type Books, openBooks, payment, quiet } from '../ledger/books.ts'
-import { type Cluster, openCluster, proxySecond, SECOND_PHASE } from './kit.ts'
+import { type Cluster, finishAll, openCluster, proxySecond, SECOND_PHASE } from './kit.ts'
 
 const here = { skip: noCitus }
 const FINISHED_WITHIN_MS = 10_000
@@ -48,14 +46,7 @@ test('no epoch opens while a commit is left between its phases', here, async () 
   const [seen] = await cluster.ask(`select version from account where account_id = '${second}'`)
   assert.equal(await table.open(row, next), false)
   assert.equal((await table.read()).state, 'off')
-  await until(
-    'it was finished',
-    async () => {
-      await finishCommits(books.pool) // unless Citus itself comes first
-      return await areFinished(books.pool, 0)
-    },
-    FINISHED_WITHIN_MS,
-  )
+  await finishAll(books.pool, FINISHED_WITHIN_MS)
   const [now] = await cluster.ask(`select version from account where account_id = '${second}'`)
   assert.equal(BigInt(String(now?.['version'])), BigInt(String(seen?.['version'])) + 1n)
   assert.equal(await table.open(row, next), true)

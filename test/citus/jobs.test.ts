@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { finishCommits } from '../../src/db/citus/recovery.ts'
-import { areFinished } from '../../src/db/citus/shown.ts'
 import { inTransaction } from '../../src/db/tx.ts'
 import type { AccountId } from '../../src/ledger/account.ts'
 import { setAccountState } from '../../src/ledger/store.ts'
@@ -12,7 +10,7 @@ import { calm, nextCommit, type Fault, type Proxy } from '../chaos/kit/proxy.ts'
 import { noCitus } from '../kit/citus/cluster.ts'
 import { until } from '../kit/until.ts'
 import { type Books, openBooks } from '../ledger/books.ts'
-import { type Cluster, openCluster, proxySecond, SECOND_PHASE } from './kit.ts'
+import { type Cluster, finishAll, openCluster, proxySecond, SECOND_PHASE } from './kit.ts'
 
 const here = { skip: noCitus }
 /** Many times what a job waits for before it is begun. */
@@ -45,7 +43,7 @@ afterEach(async () => {
   proxy.plan(calm)
   proxy.open()
   proxy.release()
-  await allFinished()
+  await finishAll(books.pool)
 })
 after(async () => {
   if (noCitus !== false) return
@@ -53,13 +51,6 @@ after(async () => {
   await books.close()
   await proxy.close()
 })
-
-async function allFinished(): Promise<void> {
-  await until('no commit is left', async () => {
-    await finishCommits(books.pool)
-    return await areFinished(books.pool, SOON_MS)
-  })
-}
 
 const stateNow = async (): Promise<unknown> => {
   const { rows } = await books.pool.query<{ state: string }>(
@@ -127,7 +118,7 @@ test('nor when a crash left the commit between its phases', here, async () => {
   await changeTo('blocked').catch(() => 'its outcome is not known')
   assert.equal(proxy.faults(), ++faults)
   await sleep(SOON_MS)
-  await allFinished()
+  await finishAll(books.pool)
   await until('it ran', () => seen.length === 2)
   assert.deepEqual(seen, ['open', 'blocked'])
 })

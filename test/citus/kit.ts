@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
 import { after, before } from 'node:test'
 import { Client } from 'pg'
+import { finishCommits } from '../../src/db/citus/recovery.ts'
+import { areFinished } from '../../src/db/citus/shown.ts'
+import type { Pool } from '../../src/db/pool.ts'
 import { AppError } from '../../src/errors.ts'
 import type { TransactionId } from '../../src/ids/ids.ts'
 import type { AccountId } from '../../src/ledger/account.ts'
 import { type Proxy, startProxy } from '../chaos/kit/proxy.ts'
 import { databaseAt, noCitus, runAt } from '../kit/citus/cluster.ts'
 import { testServer } from '../kit/server.ts'
+import { until } from '../kit/until.ts'
 import { type Books, openBooks, payment, quiet } from '../ledger/books.ts'
 
 /** A database of the cluster under test, as its superuser. */
@@ -55,6 +59,8 @@ export async function openCluster(databaseUrl: string): Promise<Cluster> {
   }
 }
 
+const LOOK_MS = 1_000
+
 /** What begins the second phase of a commit, on a worker. */
 export const SECOND_PHASE = /^COMMIT PREPARED/i
 
@@ -66,6 +72,18 @@ export async function proxySecond({ ask, workers }: Cluster): Promise<Proxy> {
   const port = new URL(proxy.url).port
   await ask(`select citus_update_node(${worker.id}, '127.0.0.1', ${port})`)
   return proxy
+}
+
+/** Finishes what is left between its phases, unless Citus itself comes first. */
+export async function finishAll(db: Pool, withinMs?: number): Promise<void> {
+  await until(
+    'no commit is left',
+    async () => {
+      await finishCommits(db)
+      return await areFinished(db, LOOK_MS)
+    },
+    withinMs,
+  )
 }
 
 /** Books on the cluster while the tests of a file run; none where there is no cluster. */

@@ -4,8 +4,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CLOCKS_APART, endTickets, OWN_TICKET_LIVES } from '../../src/auth/tickets/own.ts'
 import { insertOnlyTicket } from '../../src/auth/tickets/store.ts'
-import { finishCommits, watchCommits } from '../../src/db/citus/recovery.ts'
-import { areFinished } from '../../src/db/citus/shown.ts'
+import { watchCommits } from '../../src/db/citus/recovery.ts'
 import { inTransaction } from '../../src/db/tx.ts'
 import { AppError } from '../../src/errors.ts'
 import { customerOf } from '../../src/payments/customer.ts'
@@ -16,7 +15,7 @@ import { noCitus } from '../kit/citus/cluster.ts'
 import { here as atHome } from '../kit/auth.ts'
 import { until } from '../kit/until.ts'
 import { startWorld, type World } from '../kit/world.ts'
-import { type Cluster, openCluster, proxySecond, SECOND_PHASE } from './kit.ts'
+import { type Cluster, finishAll, openCluster, proxySecond, SECOND_PHASE } from './kit.ts'
 
 const here = { skip: noCitus }
 const SOON_MS = 1_000
@@ -38,7 +37,7 @@ afterEach(async () => {
   if (noCitus !== false) return
   proxy.plan(calm)
   proxy.release()
-  await allFinished()
+  await finishAll(world.pool)
 })
 after(async () => {
   if (noCitus !== false) return
@@ -46,13 +45,6 @@ after(async () => {
   await world.end()
   await proxy.close()
 })
-
-async function allFinished(): Promise<void> {
-  await until('no commit is left', async () => {
-    await finishCommits(world.pool)
-    return await areFinished(world.pool, SOON_MS)
-  })
-}
 
 function everySecondPhase(fault: Fault): void {
   proxy.plan({ ...calm, statement: SECOND_PHASE, commit: () => fault })
@@ -138,7 +130,7 @@ test('a name whose taking was left between its phases is given up all the same',
     async () => await Promise.allSettled(rename('second').map(async (change) => await change())),
     async () => await Promise.all(rename('third').map(untilAnswered)),
   )
-  await allFinished()
+  await finishAll(world.pool)
   const { rows } = await world.pool.query<{ value: string }>(
     `select value from login_name where value ~ '_[0-9]+$' order by value`,
   )
@@ -178,7 +170,7 @@ test('a link that was left between its phases is ended all the same', here, asyn
     async () => await Promise.allSettled(hand.map(async (give) => await give())),
     async () => await Promise.all(end.map(untilAnswered)),
   )
-  await allFinished()
+  await finishAll(world.pool)
   await until('no link is left, and no job that ends one', async () => {
     const { rows } = await world.pool.query(
       `select (select count(*) from auth_ticket where purpose = $1) as links,
